@@ -1,0 +1,272 @@
+# pragma version 0.4.3
+# pragma optimize gas
+# pragma evm-version cancun
+# pragma nonreentrancy on
+"""
+@title Exchange
+@license GNU Affero General Public License v3.0 only
+@notice The door through which pairs of signed orders become trades. Anyone may settle a
+        pair that crosses; the maker's price holds. The clearinghouse judges the result.
+"""
+
+from snekmate.utils import eip712_domain_separator
+from snekmate.utils import signature_checker
+
+from .interfaces import IClearinghouse
+from .interfaces import IMarkets
+from .ledger import lanes
+from .ledger import legs
+from .margin import terms
+from .math import rounding
+from .math import units
+from .orders import order
+
+initializes: eip712_domain_separator
+
+exports: eip712_domain_separator.eip712Domain
+
+RIGHT_TRADE: constant(uint256) = 1
+LANE: constant(uint256) = 2**64 - 1
+
+CLEARINGHOUSE: public(immutable(IClearinghouse))
+MARKETS: public(immutable(IMarkets))
+
+
+struct Fill:
+    maker: order.Order
+    taker: order.Order
+    size: uint256  # lots
+    maker_signature: Bytes[65]
+    taker_signature: Bytes[65]
+
+
+event Traded:
+    maker: indexed(uint256)
+    taker: indexed(uint256)
+    market: indexed(uint256)
+    size: int256  # lots, as the taker sees them
+    price: uint256
+    maker_fee: uint256
+    taker_fee: uint256
+
+
+event OrderCancelled:
+    account: indexed(uint256)
+    salt: uint256
+
+
+event AllCancelled:
+    account: indexed(uint256)
+    below: uint256
+
+
+# account -> salt >> 2 -> four lanes of 64 bits: lots filled, all ones when cancelled
+_filled: HashMap[uint256, HashMap[uint256, uint256]]
+# account -> salts below this are cancelled
+cancelled_below: public(HashMap[uint256, uint256])
+
+
+@deploy
+def __init__(clearinghouse: address, markets: address):
+    eip712_domain_separator.__init__("margincall", "1")
+    CLEARINGHOUSE = IClearinghouse(clearinghouse)
+    MARKETS = IMarkets(markets)
+
+
+@external
+def settle(fills: DynArray[Fill, 10]):
+    """
+    @notice Settle pairs of signed orders, all or none.
+    """
+    for fill: Fill in fills:
+        self._accept(fill.maker, fill.size, fill.maker_signature)
+        self._accept(fill.taker, fill.size, fill.taker_signature)
+        self._settle(fill.maker, fill.taker, fill.size)
+
+
+@external
+def cancel(account: uint256, salt: uint256):
+    """
+    @notice Cancel the orders of one salt. Owner or trading delegate.
+    """
+    self._check_party(account)
+    offset: uint256 = (salt & 3) * 64
+    self._filled[account][salt >> 2] |= LANE << offset
+    log OrderCancelled(account=account, salt=salt)
+
+
+@external
+def cancel_all(account: uint256, below: uint256):
+    """
+    @notice Cancel every order of an account with a salt below `below`. Owner or trading
+            delegate. The bound only rises.
+    """
+    self._check_party(account)
+    assert below > self.cancelled_below[account], "order: bound must rise"
+    self.cancelled_below[account] = below
+    log AllCancelled(account=account, below=below)
+
+
+@external
+@view
+def filled(account: uint256, salt: uint256) -> uint256:
+    """
+    @return Lots filled of an account's orders with this salt; 2**64 - 1 when cancelled
+    """
+    return (self._filled[account][salt >> 2] >> ((salt & 3) * 64)) & LANE
+
+
+@external
+@view
+def hash_order(o: order.Order) -> bytes32:
+    """
+    @return The EIP-712 digest to sign
+    """
+    return eip712_domain_separator._hash_typed_data_v4(order._hash(o))
+
+
+# ---------------------------------------------------------------- internal
+
+
+@internal
+def _accept(o: order.Order, lots: uint256, signature: Bytes[65]):
+    """
+    @notice Check an order's life, use up part of it, check its signature.
+    """
+    assert block.timestamp <= o.expiry, "order: expired"
+    assert o.salt >= self.cancelled_below[o.account], "order: cancelled"
+    offset: uint256 = (o.salt & 3) * 64
+    word: uint256 = self._filled[o.account][o.salt >> 2]
+    used: uint256 = (word >> offset) & LANE
+    assert used != LANE, "order: cancelled"
+    assert lots > 0 and used + lots <= lanes._bits(abs(o.size)), "order: size exceeded"
+    assert used + lots < LANE, "order: size exceeded"
+    self._filled[o.account][o.salt >> 2] = word + (lots << offset)
+
+    owner: address = lanes._owner(o.account)
+    digest: bytes32 = eip712_domain_separator._hash_typed_data_v4(order._hash(o))
+    signer: address = empty(address)
+    if len(signature) == 65:
+        # Recovered without the malleability check: a signature is no identifier here, and
+        # a contract wallet's may be any 65 bytes.
+        signer = ecrecover(
+            digest,
+            convert(slice(signature, 64, 1), uint256),
+            extract32(signature, 0, output_type=uint256),
+            extract32(signature, 32, output_type=uint256),
+        )
+    if signer == owner and signer != empty(address):
+        return
+    if signer != empty(address) and staticcall CLEARINGHOUSE.may(owner, signer, RIGHT_TRADE):
+        return
+    assert owner.is_contract, "order: bad signature"
+    assert signature_checker._is_valid_ERC1271_signature_now(owner, digest, signature), "order: bad signature"
+
+
+@internal
+def _settle(maker: order.Order, taker: order.Order, lots: uint256):
+    """
+    @notice Price a pair, build its zero-sum entries, have them posted.
+    """
+    assert maker.market == taker.market, "order: other market"
+    buys: bool = taker.size > 0
+    assert buys != (maker.size > 0), "order: same side"
+    assert taker.price >= maker.price if buys else taker.price <= maker.price, "order: prices do not cross"
+    assert maker.account >> 96 != taker.account >> 96, "order: self trade"
+    quote: IMarkets.Pin = staticcall MARKETS.quote(maker.market)
+    price: uint256 = maker.price
+    away: uint256 = max(price, quote.mark) - min(price, quote.mark)
+    assert away * units.PPM <= quote.mark * terms._band(quote.terms), "order: price outside band"
+    raw: uint256 = lots * price
+    maker_fee: uint256 = self._fee(raw, terms._maker_fee(quote.terms), maker.maxFee)
+    taker_fee: uint256 = self._fee(raw, terms._taker_fee(quote.terms), taker.maxFee)
+    change: int256 = convert(lots, int256) if buys else -convert(lots, int256)
+    # One entry amount for both, rounded against the taker, so that entries stay zero-sum.
+    amount: int256 = legs._amount_up(change, price, quote)
+    entries: DynArray[IClearinghouse.Entry, 72] = []
+    if maker.margin > 0:
+        entries.append(self._margin_entry(maker, lots))
+    entries.append(self._leg_entry(maker, lots, -change, -amount, maker_fee))
+    if taker.margin > 0:
+        entries.append(self._margin_entry(taker, lots))
+    entries.append(self._leg_entry(taker, lots, change, amount, taker_fee))
+    share: uint256 = staticcall CLEARINGHOUSE.insurance_share()
+    pool_entries: DynArray[IClearinghouse.PoolEntry, 4] = [
+        self._pool_entry(maker.account, maker_fee, share), self._pool_entry(taker.account, taker_fee, share)
+    ]
+    extcall CLEARINGHOUSE.post(entries, pool_entries, [])
+    log Traded(
+        maker=maker.account,
+        taker=taker.account,
+        market=maker.market,
+        size=change,
+        price=price,
+        maker_fee=maker_fee,
+        taker_fee=taker_fee,
+    )
+
+
+@internal
+@pure
+def _margin_part(o: order.Order, lots: uint256) -> uint256:
+    """
+    @notice A fill's share of the order's margin, rounded up: many fills move no less.
+    """
+    return rounding._div_up(o.margin * lots, lanes._bits(abs(o.size)))
+
+
+@internal
+@pure
+def _margin_entry(o: order.Order, lots: uint256) -> IClearinghouse.Entry:
+    assert lanes._is_vault(o.account) and o.margin < 2**96, "order: margin needs a vault"
+    return IClearinghouse.Entry(
+        account=lanes._parent(o.account),
+        market=0,
+        change=0,
+        amount=0,
+        cash=-convert(self._margin_part(o, lots), int256),
+        reduce_only=False,
+    )
+
+
+@internal
+@pure
+def _leg_entry(
+    o: order.Order, lots: uint256, change: int256, amount: int256, fee: uint256
+) -> IClearinghouse.Entry:
+    return IClearinghouse.Entry(
+        account=o.account,
+        market=o.market,
+        change=change,
+        amount=amount,
+        cash=convert(self._margin_part(o, lots), int256) - convert(fee, int256),
+        reduce_only=o.reduceOnly,
+    )
+
+
+@internal
+@pure
+def _pool_entry(account: uint256, fee: uint256, share: uint256) -> IClearinghouse.PoolEntry:
+    insurance: uint256 = fee * share // units.PPM
+    return IClearinghouse.PoolEntry(
+        pool=lanes._vault_market(account),
+        insurance=convert(insurance, int256),
+        treasury=convert(fee - insurance, int256),
+    )
+
+
+@internal
+@pure
+def _fee(raw: uint256, rate: uint256, max_rate: uint256) -> uint256:
+    """
+    @notice Fee in money, rounded up.
+    """
+    assert rate <= max_rate, "order: fee above max"
+    return rounding._div_up(raw * rate, units.RATE_SCALE)
+
+
+@internal
+@view
+def _check_party(account: uint256):
+    owner: address = lanes._owner(account)
+    assert staticcall CLEARINGHOUSE.may(owner, msg.sender, RIGHT_TRADE), "order: not owner or delegate"

@@ -1,0 +1,111 @@
+# pragma version 0.4.3
+# pragma optimize gas
+# pragma evm-version cancun
+"""
+@title terms
+@license GNU Affero General Public License v3.0 only
+@notice The terms of a market as eight words of a code blob (contract code is read for
+        2,600 gas once, where slots would cost 2,100 each).
+
+        word 0, from the low bits: maker fee 16 | taker fee 16 | penalty 24 | band 24
+            (all ppm) | min notional 48 | open-interest cap 64 (money) | open-interest
+            multiple 16 | status 8
+        words 1 .. 6, one a tier: lower edge 64 (money) | imf 24 | mmf 24 (ppm) |
+            im deduction 64 | mm deduction 64 (money). An absent tier has the largest
+            possible lower edge.
+"""
+
+from ..math import rounding
+from ..math import units
+
+OPEN: constant(uint256) = 1
+REDUCE_ONLY: constant(uint256) = 2
+NO_TIER: constant(uint256) = 2**64 - 1
+
+TERM_WORDS: constant(uint256) = 8
+TERM_BYTES: constant(uint256) = 256
+# STOP byte, then the ABI head of a dynamic array (offset, length).
+BLOB_HEAD: constant(uint256) = 65
+
+
+@internal
+@pure
+def _maker_fee(word: uint256) -> uint256:
+    return word & (2**16 - 1)
+
+
+@internal
+@pure
+def _taker_fee(word: uint256) -> uint256:
+    return (word >> 16) & (2**16 - 1)
+
+
+@internal
+@pure
+def _penalty(word: uint256) -> uint256:
+    return (word >> 32) & (2**24 - 1)
+
+
+@internal
+@pure
+def _band(word: uint256) -> uint256:
+    return (word >> 56) & (2**24 - 1)
+
+
+@internal
+@pure
+def _min_notional(word: uint256) -> uint256:
+    return (word >> 80) & (2**48 - 1)
+
+
+@internal
+@pure
+def _oi_cap(word: uint256) -> uint256:
+    return (word >> 128) & (2**64 - 1)
+
+
+@internal
+@pure
+def _oi_multiple(word: uint256) -> uint256:
+    return (word >> 192) & (2**16 - 1)
+
+
+@internal
+@pure
+def _status(word: uint256) -> uint256:
+    return word >> 208
+
+
+@internal
+@pure
+def _tier(terms: Bytes[256], notional_raw: uint256) -> uint256:
+    """
+    @notice The tier word that holds at a notional of `notional_raw` (lots * price).
+    """
+    tier: uint256 = extract32(terms, 32, output_type=uint256)
+    for i: uint256 in range(2, 7):
+        next: uint256 = extract32(terms, i * 32, output_type=uint256)
+        if unsafe_mul(next & (2**64 - 1), units.NOTIONAL_SCALE) > notional_raw:
+            break
+        tier = next
+    return tier
+
+
+@internal
+@pure
+def _initial_up(tier: uint256, notional_raw: uint256) -> uint256:
+    """
+    @notice Initial margin of one position, rounded up.
+    """
+    rate: uint256 = (tier >> 64) & (2**24 - 1)
+    return rounding._div_up(unsafe_mul(notional_raw, rate), units.RATE_SCALE) - ((tier >> 112) & (2**64 - 1))
+
+
+@internal
+@pure
+def _maintenance_up(tier: uint256, notional_raw: uint256) -> uint256:
+    """
+    @notice Maintenance margin of one position, rounded up.
+    """
+    rate: uint256 = (tier >> 88) & (2**24 - 1)
+    return rounding._div_up(unsafe_mul(notional_raw, rate), units.RATE_SCALE) - (tier >> 176)
