@@ -93,9 +93,13 @@ event Charged:
     increment: uint256
 
 
-event MarketSet:
+event RulesSet:
     market: indexed(uint256)
     rules: Rules
+
+
+event TermsSet:
+    market: indexed(uint256)
     fees: Fees
     tiers: DynArray[Tier, 6]
 
@@ -232,24 +236,39 @@ def charge(market: uint256, longs: bool, amount: uint256, open_interest: uint256
 
 
 @external
-def set_market(market: uint256, rules: Rules, fees: Fees, tiers: DynArray[Tier, 6]):
+def set_rules(market: uint256, rules: Rules):
     """
-    @notice List a market or change its terms. Owner (a timelock): a change is announced
-            before it binds, and no maintenance rate rises by more than a quarter at once.
+    @notice Set how a market's price may move and its funding. Owner (a timelock).
     """
     ownable._check_owner()
-    assert market > 0 and market < units.MAX_MARKETS, "markets: id out of range"
-    assert market <= self.market_count + 1, "markets: ids are consecutive"
-    self._check_terms(rules, fees, tiers)
+    assert market > 0 and market <= min(self.market_count + 1, 63), "terms: ids are consecutive"
+    self._check_rules(rules)
+    if market <= self.market_count:
+        packed: uint256[8] = self._terms[market]
+        self._check_cover(rules.step, terms._penalty(packed[0]), (packed[1] >> 88) & (2**24 - 1))
+    self.rules[market] = rules
+    log RulesSet(market=market, rules=rules)
+
+
+@external
+def set_terms(market: uint256, fees: Fees, tiers: DynArray[Tier, 6]):
+    """
+    @notice List a market (its rules come first) or change its terms. Owner (a timelock): a
+            change is announced before it binds, and no maintenance rate rises by more than
+            a quarter at once.
+    """
+    ownable._check_owner()
+    assert self.rules[market].interval > 0, "terms: no rules yet"
+    self._check_terms(fees, tiers)
+    self._check_cover(self.rules[market].step, fees.penalty, tiers[0].mmf)
     packed: uint256[8] = self._pack_terms(fees, tiers)
     if market > self.market_count:
         self.market_count = market
     else:
         self._check_ramp(self._terms[market], packed)
     self._terms[market] = packed
-    self.rules[market] = rules
     self._publish()
-    log MarketSet(market=market, rules=rules, fees=fees, tiers=tiers)
+    log TermsSet(market=market, fees=fees, tiers=tiers)
 
 
 @external
@@ -435,29 +454,40 @@ def _rate_from_premium(mark: uint256, index: uint256, rules: Rules) -> int256:
 
 @internal
 @pure
-def _check_terms(rules: Rules, fees: Fees, tiers: DynArray[Tier, 6]):
-    """
-    @notice Refuse terms under which a liquidation inside the price envelope could find
-            less than its penalty, or an account could be opened next to its liquidation.
-    """
+def _check_rules(rules: Rules):
     assert rules.feed != empty(address), "terms: feed"
     assert rules.step > 0 and rules.step <= MAX_JUMP, "terms: step"
-    assert rules.interval > 0 and rules.outage >= rules.interval, "terms: interval"
-    assert rules.grace <= 86_400, "terms: grace"
+    assert rules.interval > 0 and rules.interval <= 3_600, "terms: interval"
+    assert rules.outage >= rules.interval and rules.grace <= 86_400, "terms: outage or grace"
     assert rules.rate_cap >= 0 and rules.rate_cap <= MAX_RATE, "terms: rate cap"
     assert rules.damp >= 0 and rules.damp <= MAX_RATE, "terms: damp"
     assert abs(rules.interest) <= MAX_RATE, "terms: interest"
+
+
+@internal
+@pure
+def _check_cover(step: uint256, penalty: uint256, mmf: uint256):
+    """
+    @notice After one step against it, an account that was not yet liquidatable still pays
+            the penalty at the moved price: E' >= MM - step*N >= penalty*(1 + step)*N.
+    """
+    moved: uint256 = step + rounding._div_up(penalty * (units.PPM + step), units.PPM)
+    assert mmf >= moved, "terms: mm below penalty + step"
+    assert mmf * TARGET > penalty * units.PPM, "terms: target below penalty"
+
+
+@internal
+@pure
+def _check_terms(fees: Fees, tiers: DynArray[Tier, 6]):
+    """
+    @notice Refuse terms under which an account could be opened next to its liquidation.
+    """
     assert fees.maker_fee < 2**16 and fees.taker_fee < 2**16, "terms: fee"
     assert fees.band < units.PPM, "terms: band"
     assert fees.min_notional > 0 and fees.min_notional < 2**48, "terms: min notional"
     assert fees.oi_cap < 2**63 and fees.oi_multiple < 2**16, "terms: open interest"
     assert fees.status == terms.OPEN or fees.status == terms.REDUCE_ONLY, "terms: status"
     assert len(tiers) > 0 and tiers[0].lower == 0, "terms: first tier"
-    # After one step against it, an account that was not yet liquidatable still pays the
-    # penalty at the moved price: E' >= MM - step*N >= penalty*(1+step)*N.
-    step_and_penalty: uint256 = rules.step + rounding._div_up(fees.penalty * (units.PPM + rules.step), units.PPM)
-    assert tiers[0].mmf >= step_and_penalty, "terms: mm below penalty + step"
-    assert tiers[0].mmf * TARGET > fees.penalty * units.PPM, "terms: target below penalty"
     fee: uint256 = max(fees.maker_fee, fees.taker_fee)
     assert tiers[0].mmf > fee, "terms: mm below fee"
     previous: Tier = tiers[0]
