@@ -64,9 +64,6 @@ exports: (
     ledger.residue,
 )
 
-ADDS_RISK: constant(uint256) = 1
-WITHDRAWS: constant(uint256) = 2
-
 TOKEN: public(immutable(IERC20))
 SCALE: public(immutable(uint256))  # token units per unit of money
 MARKETS: public(immutable(IMarkets))
@@ -82,15 +79,6 @@ event Withdrawn:
     account: indexed(uint256)
     receiver: indexed(address)
     amount: uint256
-
-
-event Posted:
-    account: indexed(uint256)
-    market: indexed(uint256)
-    change: int256
-    size: int256  # after, like entry and cash
-    entry: int256
-    cash: int256
 
 
 event InsuranceFunded:
@@ -193,50 +181,90 @@ def collect_fees(pool: uint256):
 
 
 @external
-def post(
-    entries: DynArray[IClearinghouse.Entry, 72],
-    pool_entries: DynArray[IClearinghouse.PoolEntry, 4],
+def trade(t: IClearinghouse.Trade):
+    """
+    @notice See IClearinghouse. Trade doors only: they answer for consent, price and fee.
+    """
+    assert access.doors[msg.sender] == access.TRADE_DOOR, "clearing: not a trade door"
+    assert t.change != 0 and t.maker != t.taker, "clearing: bad trade"
+    pin: IMarkets.Pin = extcall MARKETS.pin(t.market)
+    if t.maker_margin > 0:
+        self._move_cash(lanes._parent(t.maker), t.maker, t.maker_margin)
+    longs: int256 = self._fill(t.maker, t.market, -t.change, -t.amount, t.maker_fee, t.reduce_only & 1, pin)
+    # After the maker's side: who isolates a position gives margin from what that set free.
+    if t.taker_margin > 0:
+        self._move_cash(lanes._parent(t.taker), t.taker, t.taker_margin)
+    longs += self._fill(t.taker, t.market, t.change, t.amount, t.taker_fee, t.reduce_only & 2, pin)
+    self._take_fees(lanes._vault_market(t.maker), t.maker_fee, lanes._vault_market(t.taker), t.taker_fee)
+    if longs != 0:
+        interest: uint256 = ledger._move_interest(t.market, longs)
+        if longs > 0:
+            # Open interest grows only within what the funds behind it could pay.
+            insurance: uint256 = ledger._insurance(0) + ledger._insurance(t.market)
+            cap: uint256 = min(terms._oi_cap(pin.terms), terms._oi_multiple(pin.terms) * insurance)
+            assert interest * pin.mark <= cap * units.NOTIONAL_SCALE, "clearing: open interest cap"
+
+
+@external
+def move_cash(source: uint256, target: uint256, amount: uint256):
+    """
+    @notice See IClearinghouse. Trade doors only, within one root account and its vaults.
+    """
+    assert access.doors[msg.sender] == access.TRADE_DOOR, "clearing: not a trade door"
+    assert lanes._parent(source) == lanes._parent(target) and source != target, "clearing: other account"
+    self._move_cash(source, target, amount)
+
+
+@external
+def take_over(
+    victim: uint256,
+    taker: uint256,
+    legs: DynArray[IClearinghouse.Leg, 32],
+    victim_cash: int256,
+    taker_cash: int256,
     charges: DynArray[IClearinghouse.Charge, 32],
 ):
     """
-    @notice See IClearinghouse. Doors only: they answer for consent, price and slice; what
-            is checked here holds whatever the door. Trade doors may not draw on insurance
-            or charge winners; in a liquidation the first entry's account is the victim.
+    @notice See IClearinghouse. Liquidation doors only: they choose slice and penalty. That
+            the victim was below maintenance and is no worse for it, that insurance pays
+            before winners are charged and that the taker can carry what it takes is
+            judged here.
     """
-    kind: uint256 = access.doors[msg.sender]
-    assert kind != 0, "clearing: not a door"
-    liquidation: bool = kind == access.LIQUIDATION_DOOR
-    victim: uint256 = entries[0].account
-    owed: int256 = self._charge(charges, victim, liquidation)
-    amounts: int256 = 0
-    interests: DynArray[uint256, 72] = []
-    for entry: IClearinghouse.Entry in entries:
-        interests.append(0 if entry.market == 0 else ledger.open_interest[entry.market] >> 128)
-    old_header: uint256 = 0
-    old_words: DynArray[uint256, 64] = []
-    flags: uint256 = 0
-    last: uint256 = len(entries) - 1
-    for i: uint256 in range(len(entries), bound=72):
-        entry: IClearinghouse.Entry = entries[i]
-        if i == 0 or entries[i - 1].account != entry.account:
-            old_header, old_words = ledger._load(entry.account)
-            flags = 0
-        flags |= self._post_entry(entry, liquidation)
-        owed += entry.cash
-        amounts += entry.amount
-        if i == last or entries[i + 1].account != entry.account:
-            if liquidation:
-                self._judge_liquidation(entry.account, entry.account == victim, flags, old_header, old_words)
-            else:
-                self._judge_trade(entry.account, flags, old_header, old_words)
-    for entry: IClearinghouse.PoolEntry in pool_entries:
-        assert liquidation or (entry.insurance >= 0 and entry.treasury >= 0), "clearing: draws on a pool"
-        ledger._add_pool(entry.pool, entry.insurance, entry.treasury)
-        owed += entry.insurance + entry.treasury
-    if len(charges) > 0:
-        assert ledger._insurance(lanes._vault_market(victim)) == 0, "clearing: insurance comes first"
-    assert owed == 0 and amounts == 0, "clearing: not zero-sum"
-    self._check_interest(entries, interests, liquidation)
+    assert access.doors[msg.sender] == access.LIQUIDATION_DOOR, "clearing: not a liquidation door"
+    assert victim != taker and not lanes._is_vault(taker), "liquidation: taker is a vault"
+    header: uint256 = 0
+    words: DynArray[uint256, 64] = []
+    header, words = ledger._load(victim)
+    before: int256 = judge._health(header, words)
+    assert before < 0, "liquidation: healthy"
+    granted: uint256 = 0
+    for charge: IClearinghouse.Charge in charges:
+        # Before any leg moves: a taker who is himself the winner pays his part.
+        extcall MARKETS.charge(
+            charge.market, charge.longs, charge.amount, ledger.open_interest[charge.market]
+        )
+        ledger.deficits[charge.market] += convert(charge.amount, int256)
+        granted += charge.amount
+    for leg: IClearinghouse.Leg in legs:
+        self._take_leg(victim, taker, leg)
+    if victim_cash != 0:
+        ledger._add_cash(victim, victim_cash)
+    if taker_cash != 0:
+        ledger._add_cash(taker, taker_cash)
+    pool: uint256 = lanes._vault_market(victim)
+    ledger._add_pool(pool, convert(granted, int256) - victim_cash - taker_cash, 0)
+    assert granted == 0 or ledger._insurance(pool) == 0, "clearing: insurance comes first"
+
+    header, words = ledger._load(victim)
+    if lanes._count(header) > 0:
+        assert judge._health(header, words) >= before, "liquidation: worsens health"
+    else:
+        assert lanes._cash(header) >= 0, "liquidation: shortfall left"
+        if lanes._is_vault(victim):
+            ledger._return_cash(victim)
+    header, words = ledger._load(taker)
+    access._check_mode(lanes._owner(taker), lanes._mode(header))
+    judge._check_initial(header, words)
 
 
 @external
@@ -252,132 +280,123 @@ def account(account_id: uint256) -> (uint256, DynArray[uint256, 64]):
 
 
 @internal
-def _charge(charges: DynArray[IClearinghouse.Charge, 32], victim: uint256, liquidation: bool) -> int256:
+def _fill(
+    account_id: uint256,
+    market: uint256,
+    change: int256,
+    amount: int256,
+    fee: uint256,
+    reduce_only: uint256,
+    pin: IMarkets.Pin,
+) -> int256:
     """
-    @notice Charge a shortfall to the winners of markets, before any leg moves, so that a
-            liquidator who is himself the winner pays his part.
-    @return minus what was granted
+    @notice Post one side of a trade and judge the account: initial margin when risk was
+            added, otherwise it is enough that health did not fall.
+    @return change of lots held long
     """
-    granted: int256 = 0
-    for charge: IClearinghouse.Charge in charges:
-        assert liquidation, "clearing: charges winners"
-        held: uint256 = ledger.open_interest[charge.market] >> 128
-        extcall MARKETS.charge(charge.market, charge.longs, charge.amount, held)
-        ledger.deficits[charge.market] += convert(charge.amount, int256)
-        granted -= convert(charge.amount, int256)
-    return granted
-
-
-@internal
-def _post_entry(entry: IClearinghouse.Entry, liquidation: bool) -> uint256:
-    """
-    @return What the entry did, as flags
-    """
-    if entry.cash != 0:
-        ledger._add_cash(entry.account, entry.cash)
-    if entry.market == 0:
-        self._log_entry(entry, 0, 0)
-        return WITHDRAWS if entry.cash < 0 else 0
-    if lanes._is_vault(entry.account):
-        assert lanes._vault_market(entry.account) == entry.market, "clearing: not the vault's market"
-    pin: IMarkets.Pin = extcall MARKETS.pin(entry.market)
-    assert not (liquidation and pin.grace), "liquidation: grace after outage"
-    size: int256 = 0
-    new_size: int256 = 0
-    entry_after: int256 = 0
-    size, new_size, entry_after = ledger._post_leg(
-        entry.account, entry.market, entry.change, entry.amount, pin.social_long, pin.social_short
-    )
-    self._log_entry(entry, new_size, entry_after)
-    if not liquidation and new_size != 0:
-        held: uint256 = lanes._bits(abs(new_size)) * pin.mark
-        assert held >= terms._min_notional(pin.terms) * units.NOTIONAL_SCALE, "clearing: below min notional"
-    if abs(new_size) <= abs(size) and (new_size == 0 or (new_size > 0) == (size > 0)):
-        return 0
-    assert not entry.reduce_only, "clearing: reduce only"
-    assert liquidation or terms._status(pin.terms) == terms.OPEN, "clearing: market is reduce-only"
-    return ADDS_RISK
-
-
-@internal
-def _log_entry(entry: IClearinghouse.Entry, size: int256, entry_after: int256):
-    log Posted(
-        account=entry.account,
-        market=entry.market,
-        change=entry.change,
-        size=size,
-        entry=entry_after,
-        cash=lanes._cash(ledger.headers[entry.account]),
-    )
-
-
-@internal
-def _judge_trade(account_id: uint256, flags: uint256, old_header: uint256, old_words: DynArray[uint256, 64]):
-    """
-    @notice Initial margin when risk was added, the withdrawal rule when money left for
-            another account; otherwise it is enough that health did not fall.
-    """
-    header: uint256 = 0
-    words: DynArray[uint256, 64] = []
-    header, words = ledger._load(account_id)
-    if flags & ADDS_RISK != 0:
-        access._check_not_paused()
-        access._check_mode(lanes._owner(account_id), lanes._mode(header))
-        judge._check_initial(header, words)
-    elif flags & WITHDRAWS != 0:
-        judge._check_withdrawal(header, words)
+    header: uint256 = ledger.headers[account_id]
+    i: uint256 = 0
+    lane: uint256 = 0
+    i, lane = ledger._find(account_id, lanes._count(header), market)
+    size: int256 = lanes._size(lane)
+    after: int256 = unsafe_add(size, change)
+    reduces: bool = abs(after) < abs(size) and (after == 0 or (after > 0) == (size > 0))
+    old_words: DynArray[uint256, 64] = []
+    old_header: uint256 = header
+    if reduces:
+        old_header, old_words = ledger._load(account_id)
     else:
-        judge._check_reduced(old_header, old_words, header, words)
-    if lanes._is_vault(account_id) and lanes._count(header) == 0:
-        ledger._return_cash(account_id)
+        assert reduce_only == 0, "clearing: reduce only"
+        assert terms._status(pin.terms) == terms.OPEN, "clearing: market is reduce-only"
+        access._check_not_paused()
+    vault: bool = lanes._is_vault(account_id)
+    assert not vault or lanes._vault_market(account_id) == market, "clearing: not the vault's market"
+    after = ledger._post_leg(
+        account_id,
+        header,
+        market,
+        i,
+        lane,
+        change,
+        amount,
+        -convert(fee, int256),
+        pin.social_long,
+        pin.social_short,
+    )
+    if after != 0:
+        held: uint256 = unsafe_mul(lanes._bits(abs(after)), pin.mark)
+        smallest: uint256 = unsafe_mul(terms._min_notional(pin.terms), units.NOTIONAL_SCALE)
+        assert held >= smallest, "clearing: below min notional"
 
-
-@internal
-def _judge_liquidation(
-    account_id: uint256, victim: bool, flags: uint256, old_header: uint256, old_words: DynArray[uint256, 64]
-):
-    """
-    @notice The victim was below maintenance, adds no risk and ends flat with nothing owed
-            or no less healthy; whoever takes over meets its own initial margin.
-    """
-    header: uint256 = 0
     words: DynArray[uint256, 64] = []
     header, words = ledger._load(account_id)
-    if not victim:
-        assert not lanes._is_vault(account_id), "liquidation: taker is a vault"
-        access._check_mode(lanes._owner(account_id), lanes._mode(header))
-        judge._check_initial(header, words)
-        return
-    before: int256 = judge._health(old_header, old_words)
-    assert before < 0, "liquidation: healthy"
-    assert flags & ADDS_RISK == 0, "liquidation: adds risk"
-    if lanes._count(header) == 0:
-        assert lanes._cash(header) >= 0, "liquidation: shortfall left"
-        if lanes._is_vault(account_id):
+    if reduces:
+        judge._check_reduced(old_header, old_words, header, words)
+        if vault and after == 0:
             ledger._return_cash(account_id)
     else:
-        assert judge._health(header, words) >= before, "liquidation: worsens health"
+        access._check_mode(lanes._owner(account_id), lanes._mode(header))
+        judge._check_initial(header, words)
+    return max(after, 0) - max(size, 0)
 
 
 @internal
-def _check_interest(
-    entries: DynArray[IClearinghouse.Entry, 72], interests: DynArray[uint256, 72], liquidation: bool
-):
+def _take_leg(victim: uint256, taker: uint256, leg: IClearinghouse.Leg):
     """
-    @notice Every touched market is zero-sum, and open interest grows only within what the
-            funds behind it could pay.
+    @notice Move part of the victim's position to the taker.
     """
-    for i: uint256 in range(len(entries), bound=72):
-        market: uint256 = entries[i].market
-        if market == 0 or (i > 0 and entries[i - 1].market == market):
-            continue
-        interest: uint256 = ledger._close_interest(market)
-        if liquidation or interest <= interests[i]:
-            continue
-        pin: IMarkets.Pin = staticcall MARKETS.quote(market)
-        insurance: uint256 = ledger._insurance(0) + ledger._insurance(market)
-        cap: uint256 = min(terms._oi_cap(pin.terms), terms._oi_multiple(pin.terms) * insurance)
-        assert interest * pin.mark <= cap * units.NOTIONAL_SCALE, "clearing: open interest cap"
+    pin: IMarkets.Pin = extcall MARKETS.pin(leg.market)
+    assert not pin.grace, "liquidation: grace after outage"
+    longs: int256 = 0
+    for side: uint256 in range(2):
+        account_id: uint256 = victim if side == 0 else taker
+        change: int256 = leg.change if side == 0 else -leg.change
+        amount: int256 = leg.amount if side == 0 else -leg.amount
+        header: uint256 = ledger.headers[account_id]
+        i: uint256 = 0
+        lane: uint256 = 0
+        i, lane = ledger._find(account_id, lanes._count(header), leg.market)
+        size: int256 = lanes._size(lane)
+        after: int256 = ledger._post_leg(
+            account_id, header, leg.market, i, lane, change, amount, 0, pin.social_long, pin.social_short
+        )
+        if side == 0:
+            closes: bool = abs(after) < abs(size) and (after == 0 or (after > 0) == (size > 0))
+            assert closes, "liquidation: adds risk"
+        longs += max(after, 0) - max(size, 0)
+    if longs != 0:
+        ledger._move_interest(leg.market, longs)
+
+
+@internal
+def _move_cash(source: uint256, target: uint256, amount: uint256):
+    """
+    @notice Cash leaves an account only under the withdrawal rule.
+    """
+    assert source != target and amount < 2**96, "clearing: bad cash"
+    ledger._add_cash(source, -convert(amount, int256))
+    ledger._add_cash(target, convert(amount, int256))
+    header: uint256 = 0
+    words: DynArray[uint256, 64] = []
+    header, words = ledger._load(source)
+    judge._check_withdrawal(header, words)
+
+
+@internal
+def _take_fees(maker_pool: uint256, maker_fee: uint256, taker_pool: uint256, taker_fee: uint256):
+    """
+    @notice Split fees between insurance and treasury of the pools they come from.
+    """
+    share: uint256 = access._insurance_share()
+    maker_part: uint256 = maker_fee * share // units.PPM
+    taker_part: uint256 = taker_fee * share // units.PPM
+    if maker_pool == taker_pool:
+        fees: uint256 = maker_fee + taker_fee
+        part: uint256 = maker_part + taker_part
+        ledger._add_pool(maker_pool, convert(part, int256), convert(fees - part, int256))
+    else:
+        ledger._add_pool(maker_pool, convert(maker_part, int256), convert(maker_fee - maker_part, int256))
+        ledger._add_pool(taker_pool, convert(taker_part, int256), convert(taker_fee - taker_part, int256))
 
 
 @internal

@@ -183,18 +183,20 @@ def _settle(maker: order.Order, taker: order.Order, lots: uint256):
     change: int256 = convert(lots, int256) if buys else -convert(lots, int256)
     # One entry amount for both, rounded against the taker, so that entries stay zero-sum.
     amount: int256 = legs._amount_up(change, price, quote)
-    entries: DynArray[IClearinghouse.Entry, 72] = []
-    if maker.margin > 0:
-        entries.append(self._margin_entry(maker, lots))
-    entries.append(self._leg_entry(maker, lots, -change, -amount, maker_fee))
-    if taker.margin > 0:
-        entries.append(self._margin_entry(taker, lots))
-    entries.append(self._leg_entry(taker, lots, change, amount, taker_fee))
-    share: uint256 = staticcall CLEARINGHOUSE.insurance_share()
-    pool_entries: DynArray[IClearinghouse.PoolEntry, 4] = [
-        self._pool_entry(maker.account, maker_fee, share), self._pool_entry(taker.account, taker_fee, share)
-    ]
-    extcall CLEARINGHOUSE.post(entries, pool_entries, [])
+    extcall CLEARINGHOUSE.trade(
+        IClearinghouse.Trade(
+            market=maker.market,
+            maker=maker.account,
+            taker=taker.account,
+            change=change,
+            amount=amount,
+            maker_fee=maker_fee,
+            taker_fee=taker_fee,
+            maker_margin=self._margin_part(maker, lots),
+            taker_margin=self._margin_part(taker, lots),
+            reduce_only=convert(maker.reduceOnly, uint256) | (convert(taker.reduceOnly, uint256) << 1),
+        )
+    )
     log Traded(
         maker=maker.account,
         taker=taker.account,
@@ -212,47 +214,10 @@ def _margin_part(o: order.Order, lots: uint256) -> uint256:
     """
     @notice A fill's share of the order's margin, rounded up: many fills move no less.
     """
-    return rounding._div_up(o.margin * lots, lanes._bits(abs(o.size)))
-
-
-@internal
-@pure
-def _margin_entry(o: order.Order, lots: uint256) -> IClearinghouse.Entry:
+    if o.margin == 0:
+        return 0
     assert lanes._is_vault(o.account) and o.margin < 2**96, "order: margin needs a vault"
-    return IClearinghouse.Entry(
-        account=lanes._parent(o.account),
-        market=0,
-        change=0,
-        amount=0,
-        cash=-convert(self._margin_part(o, lots), int256),
-        reduce_only=False,
-    )
-
-
-@internal
-@pure
-def _leg_entry(
-    o: order.Order, lots: uint256, change: int256, amount: int256, fee: uint256
-) -> IClearinghouse.Entry:
-    return IClearinghouse.Entry(
-        account=o.account,
-        market=o.market,
-        change=change,
-        amount=amount,
-        cash=convert(self._margin_part(o, lots), int256) - convert(fee, int256),
-        reduce_only=o.reduceOnly,
-    )
-
-
-@internal
-@pure
-def _pool_entry(account: uint256, fee: uint256, share: uint256) -> IClearinghouse.PoolEntry:
-    insurance: uint256 = fee * share // units.PPM
-    return IClearinghouse.PoolEntry(
-        pool=lanes._vault_market(account),
-        insurance=convert(insurance, int256),
-        treasury=convert(fee - insurance, int256),
-    )
+    return rounding._div_up(o.margin * lots, lanes._bits(abs(o.size)))
 
 
 @internal

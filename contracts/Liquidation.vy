@@ -256,39 +256,30 @@ def _take(
     charges: DynArray[IClearinghouse.Charge, 32] = []
     if s.socialised > 0:
         charges = self._charges(victim, header, words, quotes, s.socialised)
-    entries: DynArray[IClearinghouse.Entry, 72] = []
-    for side: uint256 in range(2):
-        for i: uint256 in range(lanes._count(header), bound=32):
-            lane: uint256 = lanes._lane(words[i >> 1], i)
-            size: int256 = lanes._size(lane)
-            closing: int256 = -size
-            if not full:
-                closing = lanes._size(lanes._lane(left[i >> 1], i)) - size
-            if closing == 0:
-                continue
-            amount: int256 = legs._closing_amount(size, closing, quotes[i])
-            if side == 0:
-                entries.append(self._entry(victim, lanes._market(lane), closing, amount, 0))
-                s.notional += lanes._bits(abs(closing)) * quotes[i].mark
-                log LegTaken(
-                    victim=victim,
-                    market=lanes._market(lane),
-                    mode=lanes._mode(header),
-                    size=-closing,
-                    size_left=size + closing,
-                    price=quotes[i].mark,
-                )
-            else:
-                entries.append(self._entry(taker, lanes._market(lane), -closing, -amount, 0))
-        cash: int256 = convert(s.shortfall, int256) - convert(s.penalty, int256)
-        if side == 1:
-            cash = convert(s.cut + s.reward, int256)
-        if cash != 0:
-            entries.append(self._entry(victim if side == 0 else taker, 0, 0, 0, cash))
-    insurance: int256 = convert(s.penalty, int256) - convert(s.cut + s.reward + s.insurance_paid, int256)
-    extcall CLEARINGHOUSE.post(
-        entries, [IClearinghouse.PoolEntry(pool=pool, insurance=insurance, treasury=0)], charges
-    )
+    taken: DynArray[IClearinghouse.Leg, 32] = []
+    for i: uint256 in range(lanes._count(header), bound=32):
+        lane: uint256 = lanes._lane(words[i >> 1], i)
+        market: uint256 = lanes._market(lane)
+        size: int256 = lanes._size(lane)
+        closing: int256 = -size
+        if not full:
+            closing += lanes._size(lanes._lane(left[i >> 1], i))
+        if closing == 0:
+            continue
+        amount: int256 = legs._closing_amount(size, closing, quotes[i])
+        taken.append(IClearinghouse.Leg(market=market, change=closing, amount=amount))
+        s.notional += lanes._bits(abs(closing)) * quotes[i].mark
+        log LegTaken(
+            victim=victim,
+            market=market,
+            mode=lanes._mode(header),
+            size=-closing,
+            size_left=size + closing,
+            price=quotes[i].mark,
+        )
+    victim_cash: int256 = convert(s.shortfall, int256) - convert(s.penalty, int256)
+    taker_cash: int256 = convert(s.cut + s.reward, int256)
+    extcall CLEARINGHOUSE.take_over(victim, taker, taken, victim_cash, taker_cash, charges)
     log Liquidated(
         victim=victim,
         taker=taker,
@@ -368,13 +359,3 @@ def _charges(
         charges.append(IClearinghouse.Charge(market=lanes._market(lane), longs=longs, amount=share))
         log Charged(victim=victim, market=lanes._market(lane), longs=longs, amount=share)
     return charges
-
-
-@internal
-@pure
-def _entry(
-    account: uint256, market: uint256, change: int256, amount: int256, cash: int256
-) -> IClearinghouse.Entry:
-    return IClearinghouse.Entry(
-        account=account, market=market, change=change, amount=amount, cash=cash, reduce_only=False
-    )

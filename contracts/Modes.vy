@@ -34,7 +34,7 @@ event Switched:
     target: indexed(uint256)
     market: uint256
     size: int256
-    margin: int256
+    margin: uint256
 
 
 @deploy
@@ -63,10 +63,7 @@ def move_margin(source: uint256, target: uint256, amount: uint256):
         assert lanes._count(header) > 0, "margin: vault has no position"
     else:
         assert not staticcall CLEARINGHOUSE.paused(), "access: paused"
-    cash: int256 = convert(amount, int256)
-    extcall CLEARINGHOUSE.post(
-        [self._entry(source, 0, 0, 0, -cash), self._entry(target, 0, 0, 0, cash)], [], []
-    )
+    extcall CLEARINGHOUSE.move_cash(source, target, amount)
     log MarginMoved(source=source, target=target, amount=amount)
 
 
@@ -90,7 +87,7 @@ def switch_to_isolated(root: uint256, market: uint256, number: uint256, margin: 
     assert vault_header == 0, "switch: vault is open"
     lane: uint256 = lanes._lane_of(header, words, market)
     assert lane != 0, "switch: no position"
-    self._move(root, vault, lane, convert(margin, int256))
+    self._move(root, vault, lane, margin)
     self._check_result(root, True)
     return vault
 
@@ -108,12 +105,12 @@ def switch_to_cross(vault: uint256):
     header, words = self._check_source(vault)
     assert lanes._count(header) > 0, "switch: no position"
     lane: uint256 = lanes._lane(words[0], 0)
-    margin: int256 = lanes._cash(header)
     root_header: uint256 = 0
     root_words: DynArray[uint256, 64] = []
     root_header, root_words = self._check_source(root)
     assert lanes._lane_of(root_header, root_words, lanes._market(lane)) == 0, "switch: position exists"
-    self._move(vault, root, lane, margin)
+    # The vault ends flat, so the clearinghouse hands its cash to the parent.
+    self._move(vault, root, lane, 0)
     self._check_result(root, False)
 
 
@@ -121,7 +118,7 @@ def switch_to_cross(vault: uint256):
 
 
 @internal
-def _move(source: uint256, target: uint256, lane: uint256, margin: int256):
+def _move(source: uint256, target: uint256, lane: uint256, margin: uint256):
     """
     @notice Close the source at its own entry, so that nothing is realised, and open the
             target there.
@@ -132,22 +129,21 @@ def _move(source: uint256, target: uint256, lane: uint256, margin: int256):
     quote: IMarkets.Pin = staticcall MARKETS.quote(market)
     # The ledger takes the social charge of the side out of what closes (legs._fold).
     amount -= legs._fold(-abs(size), size > 0, quote.social_long, quote.social_short)
-    extcall CLEARINGHOUSE.post(
-        [self._entry(source, market, -size, -amount, -margin), self._entry(target, market, size, amount, margin)],
-        [],
-        [],
+    extcall CLEARINGHOUSE.trade(
+        IClearinghouse.Trade(
+            market=market,
+            maker=source,
+            taker=target,
+            change=size,
+            amount=amount,
+            maker_fee=0,
+            taker_fee=0,
+            maker_margin=0,
+            taker_margin=margin,
+            reduce_only=0,
+        )
     )
     log Switched(source=source, target=target, market=market, size=size, margin=margin)
-
-
-@internal
-@pure
-def _entry(
-    account: uint256, market: uint256, change: int256, amount: int256, cash: int256
-) -> IClearinghouse.Entry:
-    return IClearinghouse.Entry(
-        account=account, market=market, change=change, amount=amount, cash=cash, reduce_only=False
-    )
 
 
 @internal

@@ -57,14 +57,15 @@ event PauseSet:
     paused: bool
 
 
-engines: public(HashMap[uint256, address])  # mode -> IRiskEngine
 doors: public(HashMap[address, uint256])  # 0 none, 1 trades and switches, 2 liquidations
 denied_modes: public(HashMap[address, uint256])  # owner -> a bit per mode
 guardian: public(address)
 compliance: public(address)
 treasury: public(address)
-# paused bit | insurance share 24 << 8 | transfer rate 24 << 32 (ppm)
+# paused bit | insurance share 24 << 8 | transfer rate 24 << 32 (ppm) | engine of CROSS << 96:
+# one slot for what every trade reads
 settings: public(uint256)
+_engines: HashMap[uint256, address]  # of the other modes
 _delegates: HashMap[address, HashMap[address, uint256]]  # rights 8 | expiry << 8
 
 
@@ -131,7 +132,10 @@ def set_door(door: address, kind: uint256):
 def set_engine(mode: uint256, engine: address):
     ownable._check_owner()
     assert mode <= units.PORTFOLIO and engine.is_contract, "access: bad engine"
-    self.engines[mode] = engine
+    if mode == units.CROSS:
+        self.settings = (self.settings & (2**96 - 1)) | (convert(engine, uint256) << 96)
+    else:
+        self._engines[mode] = engine
     log EngineSet(mode=mode, engine=engine)
 
 
@@ -159,6 +163,15 @@ def may(owner: address, delegate: address, right: uint256) -> bool:
 
 @external
 @view
+def engines(mode: uint256) -> address:
+    """
+    @notice The `IRiskEngine` of a mode.
+    """
+    return self._engine(mode)
+
+
+@external
+@view
 def paused() -> bool:
     return self._paused()
 
@@ -166,13 +179,27 @@ def paused() -> bool:
 @external
 @view
 def insurance_share() -> uint256:
-    return (self.settings >> 8) & (2**24 - 1)
+    return self._insurance_share()
 
 
 @external
 @view
 def transfer_rate() -> uint256:
     return self._transfer_rate()
+
+
+@internal
+@view
+def _engine(mode: uint256) -> address:
+    if mode == units.CROSS:
+        return convert(self.settings >> 96, address)
+    return self._engines[mode]
+
+
+@internal
+@view
+def _insurance_share() -> uint256:
+    return (self.settings >> 8) & (2**24 - 1)
 
 
 @internal
@@ -203,5 +230,6 @@ def _check_mode(owner: address, mode: uint256):
 def _set_rates(insurance_share: uint256, transfer_rate: uint256):
     assert insurance_share <= units.PPM, "access: insurance share"
     assert transfer_rate <= units.PPM, "access: transfer rate"
-    self.settings = (self.settings & 1) | (insurance_share << 8) | (transfer_rate << 32)
+    kept: uint256 = self.settings & ~((2**56 - 1) << 8)
+    self.settings = kept | (insurance_share << 8) | (transfer_rate << 32)
     log RatesSet(insurance_share=insurance_share, transfer_rate=transfer_rate)

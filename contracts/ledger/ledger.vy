@@ -16,8 +16,17 @@ from . import legs
 from ..math import rounding
 from ..math import units
 
+event Posted:
+    account: indexed(uint256)
+    market: indexed(uint256)  # 0: cash only
+    change: int256
+    size: int256  # after, like entry and cash
+    entry: int256
+    cash: int256
+
+
 headers: public(HashMap[uint256, uint256])
-open_interest: public(HashMap[uint256, uint256])  # market -> lots held long 128 | short 128
+open_interest: public(HashMap[uint256, uint256])  # market -> lots held long (= held short)
 deficits: public(HashMap[uint256, int256])  # market -> money
 pools: public(HashMap[uint256, uint256])  # 0 cross, market id isolated -> insurance 128 | treasury 128
 residue: public(uint256)  # money left over by rounding against users
@@ -37,82 +46,91 @@ def _load(account: uint256) -> (uint256, DynArray[uint256, 64]):
 
 @internal
 @view
-def _find(account: uint256, count: uint256, market: uint256) -> uint256:
+def _find(account: uint256, count: uint256, market: uint256) -> (uint256, uint256):
     """
-    @return The lane that holds `market`, or `count`.
+    @return The position that holds `market` and its lane; `count` and 0 when there is none
     """
-    for word: uint256 in range(unsafe_add(count, 1) >> 1, bound=16):
-        packed: uint256 = self._words[account][word]
-        if lanes._market(packed & lanes.LANE_MASK) == market:
-            return word << 1
-        if lanes._market(packed >> lanes.LANE_BITS) == market:
-            return (word << 1) | 1
-    return count
-
-
-@internal
-@view
-def _read_lane(account: uint256, i: uint256) -> uint256:
-    return lanes._lane(self._words[account][i >> 1], i)
+    for i: uint256 in range(unsafe_add(count, 1) >> 1, bound=16):
+        word: uint256 = self._words[account][i]
+        if (word >> 112) & (2**16 - 1) == market:
+            return i << 1, word & lanes.LANE_MASK
+        if word >> 240 == market:
+            return (i << 1) | 1, word >> lanes.LANE_BITS
+    return count, 0
 
 
 @internal
 def _write_lane(account: uint256, i: uint256, lane: uint256):
-    offset: uint256 = (i & 1) * lanes.LANE_BITS
-    packed: uint256 = self._words[account][i >> 1]
-    self._words[account][i >> 1] = (packed & ~(lanes.LANE_MASK << offset)) | (lane << offset)
+    word: uint256 = self._words[account][i >> 1]
+    if i & 1 == 0:
+        self._words[account][i >> 1] = (word & ~lanes.LANE_MASK) | lane
+    else:
+        self._words[account][i >> 1] = (word & lanes.LANE_MASK) | (lane << lanes.LANE_BITS)
+
+
+@internal
+def _write_position(account: uint256, count: uint256, i: uint256, lane: uint256) -> uint256:
+    """
+    @notice Set position `i` (`count`: a new one); an empty lane removes it and the last
+            one takes its place.
+    @return The number of positions
+    """
+    if lane != 0:
+        self._write_lane(account, i, lane)
+        if i < count:
+            return count
+        assert count < units.MAX_PERPS, "ledger: too many positions"
+        return unsafe_add(count, 1)
+    last: uint256 = unsafe_sub(count, 1)
+    if i != last:
+        self._write_lane(account, i, lanes._lane(self._words[account][last >> 1], last))
+    self._write_lane(account, last, 0)
+    return last
 
 
 @internal
 def _post_leg(
     account: uint256,
+    header: uint256,
     market: uint256,
+    i: uint256,
+    lane: uint256,
     change: int256,
     amount: int256,
+    cash: int256,
     social_long: uint256,
     social_short: uint256,
-) -> (int256, int256, int256):
+) -> int256:
     """
-    @notice Post a change of position; the account's cash takes the realised P&L, open
-            interest and the market's deficit follow.
-    @return size before, size after, entry after
+    @notice Post a change of position `i`, whose lane is `lane`, and of cash; the cash also
+            takes the realised P&L, the market's deficit what the social charge folds.
+    @return size after
     """
-    assert change != 0, "ledger: zero size"
-    header: uint256 = self.headers[account]
-    count: uint256 = lanes._count(header)
-    mode: uint256 = units.ISOLATED if lanes._is_vault(account) else lanes._mode(header)
-    i: uint256 = self._find(account, count, market)
     size: int256 = 0
     entry: int256 = 0
-    if i < count:
-        lane: uint256 = self._read_lane(account, i)
-        size = lanes._size(lane)
-        entry = lanes._entry(lane)
-    new_size: int256 = 0
     realised: int256 = 0
     social: int256 = 0
-    new_size, entry, realised, social = legs._apply(size, entry, change, amount, social_long, social_short)
+    size, entry, realised, social = legs._apply(
+        lanes._size(lane), lanes._entry(lane), change, amount, social_long, social_short
+    )
     if social != 0:
         self.deficits[market] -= social
-    self._count_interest(market, size, new_size)
-    if new_size != 0:
-        self._write_lane(account, i, lanes._pack(market, new_size, entry))
-        if i == count:
-            assert count < units.MAX_PERPS, "ledger: too many positions"
-            count = unsafe_add(count, 1)
-    else:
-        # The last lane takes the place of the emptied one.
-        count = unsafe_sub(count, 1)
-        if i != count:
-            self._write_lane(account, i, self._read_lane(account, count))
-        self._write_lane(account, count, 0)
-    self.headers[account] = lanes._header(lanes._cash(header) + realised, count, mode)
-    return size, new_size, entry
+    packed: uint256 = 0
+    if size != 0:
+        packed = lanes._pack(market, size, entry)
+    count: uint256 = self._write_position(account, lanes._count(header), i, packed)
+    mode: uint256 = units.ISOLATED if lanes._is_vault(account) else lanes._mode(header)
+    balance: int256 = lanes._cash(header) + cash + realised
+    self.headers[account] = lanes._header(balance, count, mode)
+    log Posted(account=account, market=market, change=change, size=size, entry=entry, cash=balance)
+    return size
 
 
 @internal
 def _add_cash(account: uint256, change: int256):
-    self.headers[account] = lanes._add_cash(self.headers[account], change)
+    header: uint256 = lanes._add_cash(self.headers[account], change)
+    self.headers[account] = header
+    log Posted(account=account, market=0, change=0, size=0, entry=0, cash=lanes._cash(header))
 
 
 @internal
@@ -125,34 +143,20 @@ def _return_cash(vault: uint256):
 
 
 @internal
-def _count_interest(market: uint256, before: int256, after: int256):
+def _move_interest(market: uint256, change: int256) -> uint256:
     """
-    @notice Move the market's lots held long and short with one position. Until all
-            entries are posted the two may differ.
-    """
-    longs: int256 = max(after, 0) - max(before, 0)
-    shorts: int256 = max(-after, 0) - max(-before, 0)
-    held: uint256 = self.open_interest[market]
-    self.open_interest[market] = convert(convert(held & lanes.LANE_MASK, int256) + longs, uint256) | (
-        convert(convert(held >> 128, int256) + shorts, uint256) << 128
-    )
-
-
-@internal
-def _close_interest(market: uint256) -> uint256:
-    """
-    @notice Check that a market is zero-sum. When nobody holds it any more, what the
-            winners paid beyond the deficit by rounding becomes residue.
+    @notice Move a market's open interest. When nobody holds it any more, what the winners
+            paid beyond the deficit by rounding becomes residue.
     @return lots held long
     """
-    held: uint256 = self.open_interest[market]
-    assert held & lanes.LANE_MASK == held >> 128, "ledger: not zero-sum"
-    if held == 0:
+    interest: uint256 = convert(convert(self.open_interest[market], int256) + change, uint256)
+    self.open_interest[market] = interest
+    if interest == 0:
         left: int256 = self.deficits[market]
         if left != 0:
             self.residue += convert(-left, uint256)
             self.deficits[market] = 0
-    return held >> 128
+    return interest
 
 
 @internal

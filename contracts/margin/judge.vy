@@ -24,7 +24,7 @@ def _margin(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256, 
     """
     if lanes._count(header) == 0:
         return lanes._cash(header), 0, 0, 0
-    return staticcall IRiskEngine(access.engines[lanes._mode(header)]).margin(header, words)
+    return staticcall IRiskEngine(access._engine(lanes._mode(header))).margin(header, words)
 
 
 @internal
