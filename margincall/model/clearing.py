@@ -70,7 +70,6 @@ def move_margin(state: State, now: int, source: int, target: int, amount: int) -
     cash = state.cash.get(source, 0) - amount
     positions = state.positions.get(source, ())
     check_withdrawal(state, now, cash, positions)
-    state.margin(target, now)  # the receiver is judged too: its prices must be fresh
     state.write(source, cash, positions)
     state.cash[target] = state.cash.get(target, 0) + amount
 
@@ -102,16 +101,16 @@ def switch_to_isolated(state: State, now: int, account: int, market: int, number
     vault = account | market << 32 | number
     if state.positions.get(vault) or state.cash.get(vault):
         raise Refused("switch: vault is open")
-    cash, positions = state.cash.get(account, 0) - amount, state.positions.get(account, ())
+    cash, positions = state.cash.get(account, 0), state.positions.get(account, ())
     lane = find(positions, market)
     if lane < 0:
         raise Refused("switch: no position")
     moved, social = _rehome(state, positions[lane])
     rest = put(positions, lane, market, 0, 0)
     _check_left(state, now, account, cash, rest)
+    check_withdrawal(state, now, cash - amount, rest)
     _check_taken(state, now, vault, amount, (moved,))
-    check_withdrawal(state, now, cash, rest)
-    state.write(account, cash, rest)
+    state.write(account, cash - amount, rest)
     state.write(vault, amount, (moved,))
     _settle(state, market, social)
     return vault
@@ -221,13 +220,13 @@ def _check_taken(state: State, now: int, account: int, cash: int, positions: Pos
     """The account that took the last of `positions`, as if it had opened it."""
     market_id, size, _ = positions[-1]
     market = state.markets[market_id]
-    mark = market.quote(now, state.max_age)[0]
-    if abs(size) * mark < market.terms.min_notional * NOTIONAL_SCALE:
-        raise Refused("clearing: below min notional")
     if market.terms.status != OPEN:
         raise Refused("clearing: market is reduce-only")
     if state.paused:
         raise Refused("access: paused")
+    mark = market.quote(now, state.max_age)[0]
+    if abs(size) * mark < market.terms.min_notional * NOTIONAL_SCALE:
+        raise Refused("clearing: below min notional")
     if is_denied(state, account):
         raise Refused("access: mode not allowed")
     equity, initial, _, _ = margin(cash, positions, state.markets, now, state.max_age)

@@ -13,7 +13,7 @@ from margincall.model.arithmetic import (
     Refused,
 )
 from margincall.model.margin import CloseOut, Margin, close_out, margin
-from margincall.model.markets import Market, Rules, Terms, check_ramp, check_terms
+from margincall.model.markets import Market, Rules, Terms, check_cover, check_ramp, check_rules, check_terms
 
 Positions = tuple[Position, ...]
 
@@ -150,14 +150,15 @@ class State:
     # -- markets
 
     def set_market(self, market: int, rules: Rules, terms: Terms) -> None:
-        """List a market (ids are consecutive from 1) or change its terms. Raises Refused."""
-        count = len(self.markets)
-        if not 0 < market <= MAX_MARKET:
-            raise Refused("markets: id out of range")
-        if market > count + 1:
-            raise Refused("markets: ids are consecutive")
-        check_terms(rules, terms)
+        """List a market (ids are consecutive from 1) or change its rules and terms. Raises Refused."""
+        if not 0 < market <= min(len(self.markets) + 1, MAX_MARKET):
+            raise Refused("terms: ids are consecutive")
         known = self.markets.get(market)
+        check_rules(rules)
+        if known is not None:
+            check_cover(rules, known.terms)
+        check_terms(terms)
+        check_cover(rules, terms)
         if known is None:
             self.markets[market] = Market(market, rules, terms)
             return
@@ -238,10 +239,6 @@ class State:
     def words(self, account: int) -> list[int]:
         """The account's position words as stored."""
         return accounts.pack_words(self.positions.get(account, ()))
-
-    def open_interest_word(self, market: int) -> int:
-        """A market's open interest as stored: lots held long 128 | held short 128, equal at rest."""
-        return self.open_interest.get(market, 0) * (1 + 2**128)
 
     def pool_word(self, pool: int) -> int:
         """A pool's word as stored: insurance 128 | treasury 128."""

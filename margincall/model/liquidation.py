@@ -156,8 +156,8 @@ def take_over(
     it goes to the pool's insurance. A full close covers the shortfall, and insurance tops the cut up to
     `reward` as far as it can. Raises Refused; nothing changes then.
     """
-    if taker >> 96 == victim >> 96:
-        raise Refused("liquidation: own account")
+    if victim == taker or accounts.is_vault(taker):
+        raise Refused("liquidation: taker is a vault")
     cash, positions = state.cash.get(victim, 0), state.positions.get(victim, ())
     if not positions:
         raise Refused("liquidation: no position")
@@ -190,8 +190,6 @@ def take_over(
         taker_cash = state.cash.get(taker, 0) + taken.taker_realised + cut + rewarded
         if not full:
             _judge_victim(state, now, cash, taken.victim, equity - maintenance)
-        if accounts.is_vault(taker):
-            raise Refused("liquidation: taker is a vault")
         if state.denied and state.denied.get(taker >> 96, 0) >> accounts.CROSS & 1:
             raise Refused("access: mode not allowed")
         equity, initial, _, _ = margin(taker_cash, taken.taker, state.markets, now, state.max_age)

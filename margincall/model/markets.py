@@ -86,31 +86,51 @@ class Terms(NamedTuple):
     status: int = OPEN
 
 
-def check_terms(rules: Rules, terms: Terms) -> None:
-    """Refuse terms under which a liquidation inside the price envelope could find less than its
-    penalty, or an account could be opened next to its liquidation: mmf >= step + penalty * (1 + step),
-    imf >= mmf + penalty + fee in every tier, target * mmf > penalty. Raises Refused.
-    """
+def check_rules(rules: Rules) -> None:
+    """Refuse rules out of bounds. Raises Refused."""
     if not 0 < rules.step <= MAX_JUMP:
         raise Refused("terms: step")
-    if not 0 < rules.interval <= rules.outage:
+    if not 0 < rules.interval <= 3_600:
         raise Refused("terms: interval")
-    if rules.grace > 86_400:
-        raise Refused("terms: grace")
+    if rules.outage < rules.interval or not 0 <= rules.grace <= 86_400:
+        raise Refused("terms: outage or grace")
     if not 0 <= rules.rate_cap <= MAX_RATE:
         raise Refused("terms: rate cap")
     if not 0 <= rules.damp <= MAX_RATE:
         raise Refused("terms: damp")
     if abs(rules.interest) > MAX_RATE:
         raise Refused("terms: interest")
-    _check_scalars(terms)
+
+
+def check_cover(rules: Rules, terms: Terms) -> None:
+    """Refuse a market in which an account that one step left liquidatable could not pay its penalty at the
+    moved price, or where closing frees less than it costs: mmf >= step + penalty * (1 + step),
+    target * mmf > penalty. Raises Refused.
+    """
+    mmf = terms.tiers[0].mmf
+    if mmf < rules.step + ceil_div(terms.penalty * (PPM + rules.step), PPM):
+        raise Refused("terms: mm below penalty + step")
+    if mmf * TARGET <= terms.penalty * PPM:
+        raise Refused("terms: target below penalty")
+
+
+def check_terms(terms: Terms) -> None:
+    """Refuse terms out of bounds, or under which an account could be opened next to its liquidation:
+    imf >= mmf + penalty + fee in every tier. Raises Refused.
+    """
+    if not (0 <= terms.maker_fee < 2**16 and 0 <= terms.taker_fee < 2**16):
+        raise Refused("terms: fee")
+    if not 0 <= terms.band < PPM:
+        raise Refused("terms: band")
+    if not 0 < terms.min_notional < 2**48:
+        raise Refused("terms: min notional")
+    if not (0 <= terms.oi_cap < 2**63 and 0 <= terms.oi_multiple < 2**16):
+        raise Refused("terms: open interest")
+    if terms.status not in (OPEN, REDUCE_ONLY):
+        raise Refused("terms: status")
     tiers = terms.tiers
     if not 0 < len(tiers) <= MAX_TIERS or tiers[0].lower != 0:
         raise Refused("terms: first tier")
-    if tiers[0].mmf < rules.step + ceil_div(terms.penalty * (PPM + rules.step), PPM):
-        raise Refused("terms: mm below penalty + step")
-    if tiers[0].mmf * TARGET <= terms.penalty * PPM:
-        raise Refused("terms: target below penalty")
     fee = max(terms.maker_fee, terms.taker_fee)
     if tiers[0].mmf <= fee:
         raise Refused("terms: mm below fee")
@@ -125,19 +145,6 @@ def check_terms(rules: Rules, terms: Terms) -> None:
         if not previous.lower <= tier.lower < 2**60:
             raise Refused("terms: tier edges must rise")
         previous = tier
-
-
-def _check_scalars(terms: Terms) -> None:
-    if not (0 <= terms.maker_fee < 2**16 and 0 <= terms.taker_fee < 2**16):
-        raise Refused("terms: fee")
-    if not 0 <= terms.band < PPM:
-        raise Refused("terms: band")
-    if not 0 < terms.min_notional < 2**48:
-        raise Refused("terms: min notional")
-    if not (0 <= terms.oi_cap < 2**63 and 0 <= terms.oi_multiple < 2**16):
-        raise Refused("terms: open interest")
-    if terms.status not in (OPEN, REDUCE_ONLY):
-        raise Refused("terms: status")
 
 
 def check_ramp(old: Terms, new: Terms) -> None:

@@ -121,8 +121,7 @@ def _post(
     reduce_only: bool,
 ) -> _Posted:
     """One party's side of a trade, judged; writes nothing."""
-    old_cash = cash = state.cash.get(account, 0)
-    old_positions = state.positions.get(account, ())
+    cash, old_positions = state.cash.get(account, 0), state.positions.get(account, ())
     low = account & accounts.LOW_64
     parent_cash = None
     if margin_in:
@@ -130,15 +129,9 @@ def _post(
         parent_cash = state.cash.get(parent, 0) - margin_in
         check_withdrawal(state, now, parent_cash, state.positions.get(parent, ()))
         cash += margin_in
-    if low and low >> 32 != market.id:
-        raise Refused("clearing: not the vault's market")
-    positions, before, after, realised, social = post(
-        old_positions, market.id, change, amount, market.social_long, market.social_short
-    )
-    cash += realised - fee
-    if after and abs(after) * mark < market.terms.min_notional * NOTIONAL_SCALE:
-        raise Refused("clearing: below min notional")
-    risk_up = abs(after) > abs(before) or before * after < 0
+    before = state.size(account, market.id)
+    after = before + change
+    risk_up = abs(after) >= abs(before) or before * after < 0
     if risk_up:
         if reduce_only:
             raise Refused("clearing: reduce only")
@@ -146,8 +139,17 @@ def _post(
             raise Refused("clearing: market is reduce-only")
         if state.paused:
             raise Refused("access: paused")
-        if state.denied and state.denied.get(account >> 96, 0) >> (1 if low else 0) & 1:
-            raise Refused("access: mode not allowed")
+    if low and low >> 32 != market.id:
+        raise Refused("clearing: not the vault's market")
+    old_cash = cash
+    positions, _, _, realised, social = post(
+        old_positions, market.id, change, amount, market.social_long, market.social_short
+    )
+    cash += realised - fee
+    if after and abs(after) * mark < market.terms.min_notional * NOTIONAL_SCALE:
+        raise Refused("clearing: below min notional")
+    if risk_up and state.denied and state.denied.get(account >> 96, 0) >> (1 if low else 0) & 1:
+        raise Refused("access: mode not allowed")
     if not positions:
         if cash < 0:
             raise Refused("margin: loss exceeds cash")

@@ -150,7 +150,7 @@ def test_a_mode_switch_there_and_back_is_the_identity():
 def test_switches_need_margin_on_both_sides():
     state, (maker, taker, *_), _ = protocol()
     trade(state, NOW, 1, maker, taker, 100 * LOT, PRICE)
-    for amount, reason in ((0, "margin: below initial"), (money(100_001), "margin: loss exceeds cash")):
+    for amount, reason in ((0, "margin: below initial"), (money(100_001), "margin: not enough cash")):
         before = image(state)
         with pytest.raises(Refused) as refusal:
             switch_to_isolated(state, NOW, taker, 1, 0, amount)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from margincall.model import Refused, Tier, accounts, deposit, liquidate, money, plan, take_over, trade
+from margincall.model import Refused, Tier, accounts, liquidate, money, plan, take_over, trade
 from margincall.model.liquidation import QUANTA, closed_lots, shares
 from margincall.model.markets import TARGET
 from tests.unit.model.builders import NOW, PRICE, move, protocol
@@ -192,32 +192,50 @@ def test_a_vault_gives_back_what_is_left_and_takes_no_more():
     assert state.insurance[1] == pools[1] - done.outcome.shortfall - state.reward
 
 
-@pytest.mark.parametrize("change", ["owner", "vault", "denied", "poor", "grace", "stale", "penalty", "legs"])
-def test_refused_take_overs_change_nothing(change):
-    state, victim, _, taker, _ = book([10**9], money(8), [PRICE * 99 // 100])
-    closes, now, penalty = [10**9], NOW, 0
-    if change == "owner":
-        taker = accounts.root(accounts.owner_of(victim), 1)
-        deposit(state, taker, money(10**6))
-    elif change == "vault":
-        taker = accounts.vault(taker, 1)
-    elif change == "denied":
-        state.denied[accounts.owner_of(taker)] = 1
-    elif change == "poor":
-        state.cash[taker] = 1
-        state.cash[victim] = -money(10)  # insolvent: charges are undone with the rest
+REFUSALS = {
+    "liquidation: own account": lambda state, victim, taker: {"taker": accounts.root(victim >> 96, 1)},
+    "liquidation: taker is a vault": lambda state, victim, taker: {"taker": accounts.vault(taker, 1)},
+    "access: mode not allowed": lambda state, victim, taker: state.denied.update({taker >> 96: 1}),
+    "margin: below initial": lambda state, victim, taker: state.cash.update({taker: 1}),
+    "liquidation: grace after outage": lambda state, victim, taker: state.markets[1].restore(
+        (*state.markets[1].snapshot()[:-2], NOW + 1, True)
+    ),
+    "price: stale": lambda state, victim, taker: {"now": NOW + 301},
+    "liquidation: bad quanta": lambda state, victim, taker: {"max_quanta": 0},
+    "liquidation: no position": lambda state, victim, taker: {"victim": accounts.vault(victim, 2)},
+}
+
+
+@pytest.mark.parametrize("reason", REFUSALS)
+@pytest.mark.parametrize("insolvent", [False, True])
+def test_refused_liquidations_change_nothing(reason, insolvent):
+    """Charges to winners are undone with everything else."""
+    state, victim, _, taker, _ = book([10**9], -money(10) if insolvent else money(8), [PRICE * 99 // 100])
+    if insolvent:
         state.insurance[0] = 0
-    elif change == "grace":
-        state.markets[1].grace_flag, state.markets[1].grace_until = True, NOW + 1
-    elif change == "stale":
-        now = NOW + 301
-    elif change == "penalty":
-        penalty = money(10_000)
-    elif change == "legs":
-        closes = [10**9 + 1]
+    call = {"state": state, "now": NOW, "victim": victim, "taker": taker}
+    call |= REFUSALS[reason](state, victim, taker) or {}
     before = state.snapshot()
-    with pytest.raises(Refused):
-        take_over(state, now, victim, taker, closes, penalty, 0, 0)
+    with pytest.raises(Refused) as refusal:
+        liquidate(**call)
+    assert refusal.value.reason == reason
+    assert state.snapshot() == before
+
+
+@pytest.mark.parametrize(
+    ("closes", "penalty", "reason"),
+    [
+        ([10**9], money(10_000), "liquidation: penalty too large"),
+        ([10**9 + 1], 0, "liquidation: leg too large"),
+        ([10**9, 1], 0, "liquidation: wrong legs"),
+    ],
+)
+def test_take_over_refuses_what_no_plan_says(closes, penalty, reason):
+    state, victim, _, taker, _ = book([10**9], money(8), [PRICE * 99 // 100])
+    before = state.snapshot()
+    with pytest.raises(Refused) as refusal:
+        take_over(state, NOW, victim, taker, closes, penalty, 0, 0)
+    assert refusal.value.reason == reason
     assert state.snapshot() == before
 
 
