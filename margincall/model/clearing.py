@@ -108,8 +108,10 @@ def switch_to_isolated(state: State, now: int, account: int, market: int, number
     moved, social = _rehome(state, positions[lane])
     rest = put(positions, lane, market, 0, 0)
     _check_left(state, now, account, cash, rest)
-    check_withdrawal(state, now, cash - amount, rest)
+    if amount:
+        check_withdrawal(state, now, cash - amount, rest)
     _check_taken(state, now, vault, amount, (moved,))
+    check_withdrawal(state, now, cash - amount, rest)
     state.write(account, cash - amount, rest)
     state.write(vault, amount, (moved,))
     _settle(state, market, social)
