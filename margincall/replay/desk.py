@@ -1,0 +1,226 @@
+"""Chain and twin in step: every transaction of a replay goes to both, and both must agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from margincall import model
+from margincall.chain import Reverted
+from margincall.model import Refused, accounts
+from margincall.model.arithmetic import NOTIONAL_SCALE
+from margincall.protocol.config import MarketSpec
+from margincall.protocol.handle import QUANTA, Protocol
+from margincall.protocol.orders import Order, Report
+from margincall.replay.population import Owner, Trade
+
+BATCH = 10  # pairs that Exchange.settle takes
+FRESH = 30  # seconds by which a price is renewed before it is too old
+
+
+class Disagreement(Exception):
+    """Chain and twin differ: a bug in one of them, never a user's mistake."""
+
+
+class Taken(NamedTuple):
+    """One liquidation that happened. Money; `legs`: (market, signed money of the forced trade)."""
+
+    victim: int
+    full: bool
+    notional: int
+    penalty: int
+    reward: int
+    insurance_paid: int
+    socialised: int
+    legs: tuple[tuple[int, int], ...]
+
+
+class Desk:
+    """Sends transactions, one a second at most, and keeps the twin's state.
+
+    twin: the exact model; touched: accounts whose storage changed since it was last emptied;
+    transactions: sent so far; marks, indexes: what was published last, by market id."""
+
+    def __init__(self, protocol: Protocol, markets: Sequence[MarketSpec]) -> None:
+        self.protocol = protocol
+        self.chain = protocol.chain
+        self.markets = {market.id: market for market in markets}
+        self.twin = protocol.twin()
+        self.touched: set[int] = set()
+        self.transactions = 0
+        self.marks: dict[int, int] = {}
+        self.indexes: dict[int, int] = {}
+        self.published = 0
+        self._salts: dict[int, int] = {}
+
+    # ------------------------------------------------------------ prices
+
+    def publish(self, marks: Mapping[int, int], indexes: Mapping[int, int], at: int) -> None:
+        """One signed batch of all markets, price units, published and stored at `at`."""
+        reports = [Report(i, marks[i], indexes[i], at) for i in sorted(marks)]
+        self._send(self.protocol.publish, reports, at=at)
+        for report in reports:
+            self._twin(self.twin.update, *report, at)
+        self.marks.update(marks)
+        self.indexes.update(indexes)
+        self.published = at
+
+    def keep_fresh(self, at: int) -> None:
+        """Publish the same prices again when at `at` they would be about to be too old."""
+        if at > self.published + self.twin.max_age - FRESH:
+            self.publish(self.marks, self.indexes, self.chain.timestamp + 1)
+
+    # ------------------------------------------------------------ money and trades
+
+    def endow(self, owners: Iterable[Owner]) -> None:
+        """Mint the owners' money to one payer, who deposits for each of them."""
+        owners = list(owners)
+        token, house, payer = self.protocol.token, self.protocol.clearinghouse, self.protocol.relayer
+        scale = self.protocol.scale
+        total = sum(owner.money for owner in owners) * scale
+        self._send(token.send, payer, "mint", payer, total, at=self.chain.timestamp + 1)
+        self._send(token.send, payer, "approve", house.address, total, at=self.chain.timestamp + 1)
+        for owner in owners:
+            tokens = owner.money * scale
+            self._send(house.send, payer, "deposit", owner.id, tokens, at=self.chain.timestamp + 1)
+            self._twin(model.deposit, self.twin, owner.id, tokens)
+            self.touched.add(owner.id)
+
+    def open(self, pairs: Sequence[tuple[Owner, Owner, Trade]]) -> None:
+        """Settle (trader, market maker, trade) at the marks, ten pairs a transaction.
+
+        A market maker signs one resting order a market and side, which all its pairs fill."""
+        resting = self._resting(pairs)
+        for start in range(0, len(pairs), BATCH):
+            at = self.chain.timestamp + 1
+            self.keep_fresh(at)
+            batch = pairs[start : start + BATCH]
+            fills = [self._fill(*pair, resting) for pair in batch]
+            at = self.chain.timestamp + 1
+            self._send(self.protocol.settle, fills, at=at)
+            for trader, maker, trade in batch:
+                self._post(trader, maker, trade, at)
+
+    def _resting(self, pairs) -> dict[tuple[int, int, bool], tuple[Order, bytes]]:
+        sizes: dict[tuple[int, int, bool], int] = {}
+        makers = {maker.id: maker for _, maker, _ in pairs}
+        for _, maker, trade in pairs:
+            side = (maker.id, trade.market, trade.size > 0)
+            sizes[side] = sizes.get(side, 0) - trade.size
+        resting = {}
+        for (account, market, sells), size in sizes.items():
+            order = Order(account, market, size, self.marks[market], salt=self._salt(account))
+            resting[account, market, sells] = order, self.protocol.sign(makers[account].key, order)
+        return resting
+
+    def _fill(self, trader: Owner, maker: Owner, trade: Trade, resting) -> tuple:
+        account = position_account(trader, trade.market)
+        isolated = account != trader.id
+        order = Order(
+            account,
+            trade.market,
+            trade.size,
+            self.marks[trade.market],
+            margin=trade.margin if isolated else 0,
+            salt=self._salt(account),
+        )
+        made, signature = resting[maker.id, trade.market, trade.size > 0]
+        return made, order, abs(trade.size), signature, self.protocol.sign(trader.key, order)
+
+    def _post(self, trader: Owner, maker: Owner, trade: Trade, at: int) -> None:
+        account = position_account(trader, trade.market)
+        margin = trade.margin if account != trader.id else 0
+        price = self.marks[trade.market]
+        self._twin(
+            model.trade,
+            self.twin,
+            at,
+            trade.market,
+            maker.id,
+            account,
+            trade.size,
+            price,
+            taker_margin=margin,
+        )
+        self.touched |= {account, trader.id, maker.id}
+
+    def _salt(self, account: int) -> int:
+        salt = self._salts.get(account, 0)
+        self._salts[account] = salt + 1
+        return salt
+
+    # ------------------------------------------------------------ liquidation
+
+    def liquidate(self, victim: int, taker: Owner, at: int) -> Taken | None:
+        """Liquidate on chain and in the twin. None, and nothing is sent, when the twin refuses."""
+        positions = self.twin.positions.get(victim, ())
+        try:
+            plan, outcome = model.liquidate(self.twin, at, victim, taker.id)
+        except Refused:
+            return None
+        account = self.protocol.account(taker.key)
+        receipt = self._send(self.protocol.liquidate, victim, account, QUANTA, at=at)
+        legs, raw = [], 0
+        for (market, size, _), closed in zip(positions, plan.closes, strict=True):
+            worth = closed * self.marks[market]
+            raw += worth
+            legs.append((market, (-worth if size > 0 else worth) // NOTIONAL_SCALE))
+        taken = Taken(
+            victim,
+            plan.full,
+            -(-raw // NOTIONAL_SCALE),
+            plan.penalty,
+            outcome.reward,
+            outcome.insurance_paid,
+            outcome.socialised,
+            tuple(legs),
+        )
+        self._compare(receipt, taken, plan)
+        self.touched |= {victim, accounts.parent(victim), taker.id}
+        return taken
+
+    def _compare(self, receipt, taken: Taken, plan) -> None:
+        (event,) = self.protocol.liquidation.events(receipt, "Liquidated")
+        said = event.args
+        chain = (
+            said["quanta"],
+            said["equity"],
+            said["maintenance"],
+            said["notional"],
+            said["penalty"],
+            said["reward"],
+            said["insurance_paid"],
+            said["socialised"],
+        )
+        twin = (
+            plan.quanta,
+            plan.equity,
+            plan.maintenance,
+            taken.notional,
+            taken.penalty,
+            taken.reward,
+            taken.insurance_paid,
+            taken.socialised,
+        )
+        if chain != twin:
+            raise Disagreement(f"liquidation of {taken.victim:#x}: chain {chain}, twin {twin}")
+
+    # ------------------------------------------------------------ internal
+
+    def _send(self, call, *args, at: int):
+        self.transactions += 1
+        try:
+            return call(*args, at=at)
+        except Reverted as error:
+            raise Disagreement(f"the chain refused what the twin allows: {error}") from None
+
+    def _twin(self, call, *args, **options) -> None:
+        try:
+            call(*args, **options)
+        except Refused as error:
+            raise Disagreement(f"the twin refuses what the chain did: {error}") from None
+
+
+def position_account(trader: Owner, market: int) -> int:
+    """The account that holds the trader's position in a market: a vault, or the root account."""
+    return trader.id if trader.mode == "cross" else accounts.vault(trader.id, market)
