@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import NamedTuple
@@ -109,9 +109,8 @@ def rows(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, st
             for row in reader:
                 short = [column for column in columns if row[column] is None]
                 if short:
-                    raise BadInput(
-                        f"{path}: line {reader.line_num}: no value for {short[0]!r}; expected {','.join(columns)}"
-                    )
+                    here = f"{path}: line {reader.line_num}"
+                    raise BadInput(f"{here}: no value for {short[0]!r}; expected {','.join(columns)}")
                 yield reader.line_num, row
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         what = getattr(error, "strerror", None) or "not a text file of comma-separated values"
@@ -123,7 +122,7 @@ def moment_of(text: str, where: str) -> int:
     try:
         parsed = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
         if parsed.tzinfo is None:
-            parsed = parsed.replace(tzinfo=timezone.utc)
+            parsed = parsed.replace(tzinfo=UTC)
         seconds = parsed.timestamp()
     except (ValueError, OverflowError):
         raise BadInput(f"{where}: {text!r} is no time; expected ISO 8601 like 2025-10-10T21:15:00Z") from None
@@ -134,7 +133,7 @@ def moment_of(text: str, where: str) -> int:
 
 def moment(seconds: int) -> str:
     """Unix seconds as people read them, UTC."""
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M")
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M")
 
 
 def number(text: str, where: str) -> Decimal:
@@ -194,7 +193,7 @@ def _check_time(found: list[Candle], time: int, here: str, text: str) -> None:
         raise BadInput(f"{here}: {text} is before the line above; expected rising times")
     if len(found) > 1 and time - last != (step := found[1].time - found[0].time):
         raise BadInput(
-            f"{here}: {text} leaves a gap; expected {moment(last + step)}, {step} seconds after the line before"
+            f"{here}: {text} leaves a gap; expected {moment(last + step)}, {step} seconds after the last"
         )
 
 

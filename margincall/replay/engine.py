@@ -8,19 +8,20 @@ walked as fast as the price step allows until they have caught up, and the lag i
 from __future__ import annotations
 
 import time as wall
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from margincall.model.arithmetic import MAX_PRICE, PPM
-from margincall.protocol.config import USD, MarketSpec
+from margincall.protocol.config import USD
 from margincall.protocol.handle import Protocol
 from margincall.replay.books import Books
 from margincall.replay.candles import BadInput, History
 from margincall.replay.desk import Desk, Disagreement, Taken
-from margincall.replay.funding import Funding, index_for
+from margincall.replay.funding import EIGHT_HOURS, Funding, index_for
 from margincall.replay.index import HealthIndex
 from margincall.replay.population import MODES, Leverage, Owner, owners, traders
 from margincall.replay.walk import LEGS, seconds_to_jump, steps, waypoints
@@ -29,8 +30,9 @@ SWEEP_EVERY = 50  # candles
 IMPACT_LIMIT = 300_000_000  # 1e-9: a displacement never exceeds 30 %
 IMPACT_HALF_LIFE = 3_600  # seconds
 EMPTIED = 100  # an owner is emptied with less than 1 / EMPTIED of his start
-LEVELS = tuple(range(-60, 41))
-"""Price levels of the liquidation map, percent of the price before the crash."""
+LEVEL = 2
+LEVELS = tuple(range(-50, 31, LEVEL))
+"""Price levels of the liquidation map, percent of the price before the crash, and their distance."""
 
 
 class Settings(NamedTuple):
@@ -214,7 +216,7 @@ class Replay:
                 {i: starts[i] + (targets[i] - starts[i]) * k // parts for i in targets}
                 for k in range(parts + 1)
             ]
-            hops = zip(way, way[1:], strict=False)
+            hops = pairwise(way)
             if all(seconds_to_jump(a[i], b[i], self.markets[i]) for a, b in hops for i in targets):
                 return way[1:]
             parts *= 2
@@ -355,7 +357,7 @@ class Replay:
             rows = self._rows(mode)
             levels = []
             for level in LEVELS:
-                nearer = level + 1 if level < 0 else level - 1
+                nearer = level + LEVEL if level < 0 else level - LEVEL
                 new = below[level] & ~below[nearer] if level else below[level]
                 levels.append(float(notional[new & rows].sum()))
             self.result.modes[mode].levels = levels
@@ -375,9 +377,9 @@ class Replay:
 
 
 def before_crash(history: History) -> int:
-    """The candle from which the map is drawn: an hour before the candle with the deepest fall, averaged
-    over the markets."""
+    """The candle from which the map is drawn: eight hours before the candle with the deepest fall,
+    averaged over the markets."""
     depth = np.zeros(len(history.times))
     for rows in history.candles.values():
         depth += np.array([(row.open - row.low) / row.open for row in rows])
-    return max(int(depth.argmax()) - max(3_600 // history.step, 1), 0)
+    return max(int(depth.argmax()) - max(EIGHT_HOURS // history.step, 1), 0)

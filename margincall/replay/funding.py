@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from margincall.model import Rules
@@ -99,10 +100,10 @@ def _check_cover(path: Path, found: list[tuple[int, int]], history: History) -> 
     start, end = history.times[0], history.times[-1] + history.step
     if found[0][0] - EIGHT_HOURS > start or found[-1][0] < end:
         raise BadInput(
-            f"{path}: settlements from {moment(found[0][0])} to {moment(found[-1][0])} do not cover the candles,"
-            f" {moment(start)} to {moment(end)}; give the rates of those days"
+            f"{path}: settlements from {moment(found[0][0])} to {moment(found[-1][0])} do not cover"
+            f" the candles, {moment(start)} to {moment(end)}; give the rates of those days"
         )
-    for (before, _), (after, _) in zip(found, found[1:], strict=False):
+    for (before, _), (after, _) in pairwise(found):
         if after - before > EIGHT_HOURS and before < end and after > start:
             raise BadInput(
                 f"{path}: no settlement between {moment(before)} and {moment(after)};"
