@@ -127,6 +127,9 @@ class Chain(ABC):
     def logs(self, address: str | None = None, start: int = 0) -> list[Log]:
         """Every log of blocks from `start` on, oldest first, of one contract or of all."""
 
+    def refresh(self) -> None:  # noqa: B027 - a chain of one's own has nothing to look up
+        """Look the last block up again: others may have sent transactions to the same node."""
+
     def deploy(self, artifact: Artifact, *args, sender: str | None = None, at: int | None = None) -> Contract:
         """Deploy a compiled contract with constructor arguments, from the first account by default."""
         from margincall.chain.contract import Contract, encode_constructor

@@ -48,7 +48,7 @@ class NodeChain(Chain):
         self._unlocked = {account.lower() for account in self.accounts}
         self._marks: list[tuple[int, str]] = []
         self._last_mark = 0
-        self._refresh()
+        self.refresh()
 
     @property
     def timestamp(self) -> int:
@@ -106,7 +106,7 @@ class NodeChain(Chain):
             )
         if not self._ask("evm_revert", self._marks.pop()[1]):
             raise ChainError(f"{self.url} no longer knows snapshot {snapshot}; was the node restarted?")
-        self._refresh()
+        self.refresh()
 
     def logs(self, address: str | None = None, start: int = 0) -> list[Log]:
         query = {"fromBlock": hex(start), "toBlock": "latest"} | ({"address": address} if address else {})
@@ -114,7 +114,7 @@ class NodeChain(Chain):
             return []
         return [_log(raw) for raw in self._ask("eth_getLogs", query)]
 
-    def _refresh(self) -> None:
+    def refresh(self) -> None:
         head = self._ask("eth_getBlockByNumber", "latest", False)
         self._block, self._timestamp = int(head["number"], 16), int(head["timestamp"], 16)
 
@@ -126,7 +126,7 @@ class NodeChain(Chain):
             self._ask("evm_setNextBlockTimestamp", wanted)
             raw = self._mine(tx)
         except Reverted:
-            self._refresh()
+            self.refresh()
             raise
         self._block, self._timestamp = int(raw["blockNumber"], 16), wanted
         if raw["status"] != "0x1":

@@ -20,7 +20,7 @@ from margincall.protocol.handle import CROSS, ISOLATED, QUANTA, Account, Protoco
 START = {"BTC": Decimal(100_000), "ETH": Decimal(4_000), "SOL": Decimal(200)}
 DEPOSIT, MARGIN = 10_000, 500
 BTC_SIZE, ETH_SIZE = "0.05", "15"  # 5,000 and 60,000 USD
-STEP = Decimal("0.99")
+STEP = Decimal("0.991")  # rounding to cents must stay inside the price step
 SHOWN = (0, 5, 8, 10, 12, 15, 20, 25)  # percent of fall at which the people are looked at
 EIGHT_HOURS = 28_800
 
@@ -66,9 +66,8 @@ def _same_at_ten_times(protocol: Protocol, console: Console) -> None:
     _claim(summaries[0].notional == summaries[1].notional, "notional differs by mode")
     _claim(summaries[0].maintenance == summaries[1].maintenance, "maintenance differs by mode")
     _claim(funding[0] == funding[1] > 0, "funding differs by mode")
-    table = _table(
-        "1. The same BTC long at 10x: leverage is one setting, the mode another", "isolated", "cross"
-    )
+    console.print("[bold]1. The same BTC long of 5,000 at 10x: leverage is one setting, the mode another")
+    table = _table("isolated", "cross")
     table.add_row("notional", *[_usd(summary.notional) for summary in summaries])
     table.add_row("maintenance requirement", *[_usd(summary.maintenance) for summary in summaries])
     table.add_row("funding paid in eight hours", *[_usd(paid) for paid in funding])
@@ -101,9 +100,8 @@ def _fall(protocol: Protocol, console: Console) -> None:
 
     keeper = protocol.account("keeper")
     keeper.deposit(10_000_000)
-    table = _table(
-        "3. All prices fall together: what each owns (USD), keepers at work", *[p.name for p in people]
-    )
+    console.print("[bold]3. All prices fall together, a keeper after every step: what each still owns, USD")
+    table = _table(*[person.name for person in people])
     first: dict[str, Decimal] = {}
     mark, shown = Decimal(1), list(SHOWN)
     while True:
@@ -137,7 +135,7 @@ def _prices_of_liquidation(protocol: Protocol, topped: Person, people) -> list[t
         found.append(tuple(person.account.liquidation_price(s, mode) for s in ("BTC", "ETH")))
     _claim(found[0][0] > found[1][0], "added margin must show against the same trade without it")
     _claim(found[2][0] is None, "a 5,000 long backed by 10,000 has no liquidation price")
-    _claim(None not in found[3], "with 60,000 of ETH beside it, the account has one")
+    _claim(found[3][1] is not None, "with 60,000 of ETH beside it, the account has one")
     return found
 
 
