@@ -92,10 +92,17 @@ event FeesCollected:
 
 
 @deploy
-def __init__(token: address, decimals: uint256, markets: address, insurance_share: uint256, transfer_rate: uint256):
+def __init__(
+    token: address,
+    decimals: uint256,
+    markets: address,
+    base_engine: address,
+    insurance_share: uint256,
+    transfer_rate: uint256,
+):
     ownable.__init__()
     ownable_2step.__init__()
-    access.__init__(insurance_share, transfer_rate)
+    access.__init__(base_engine, insurance_share, transfer_rate)
     assert decimals >= 6 and decimals <= 18, "clearing: token decimals"
     TOKEN = IERC20(token)
     SCALE = 10 ** (decimals - 6)
@@ -131,7 +138,7 @@ def withdraw(account_id: uint256, amount: uint256, receiver: address):
     assert debit < 2**96, "withdraw: bad amount"
     ledger._add_cash(account_id, -convert(debit, int256))
     header: uint256 = 0
-    words: DynArray[uint256, 64] = []
+    words: DynArray[uint256, 16] = []
     header, words = ledger._load(account_id)
     judge._check_withdrawal(header, words)
     self._push(receiver, amount)
@@ -233,7 +240,7 @@ def take_over(
     assert access.doors[msg.sender] == access.LIQUIDATION_DOOR, "clearing: not a liquidation door"
     assert victim != taker and not lanes._is_vault(taker), "liquidation: taker is a vault"
     header: uint256 = 0
-    words: DynArray[uint256, 64] = []
+    words: DynArray[uint256, 16] = []
     header, words = ledger._load(victim)
     before: int256 = judge._health(header, words)
     assert before < 0, "liquidation: healthy"
@@ -269,11 +276,24 @@ def take_over(
 
 @external
 @view
-def account(account_id: uint256) -> (uint256, DynArray[uint256, 64]):
+def account(account_id: uint256) -> (uint256, DynArray[uint256, 16]):
     """
     @return The account's header and its position words (layout: ledger/lanes.vy).
     """
     return ledger._load(account_id)
+
+
+@external
+@view
+def margin(account_id: uint256) -> (int256, uint256, uint256, uint256):
+    """
+    @notice An account's margin now, by the rule of its mode.
+    @return equity, initial margin, maintenance margin, gross notional (money)
+    """
+    header: uint256 = 0
+    words: DynArray[uint256, 16] = []
+    header, words = ledger._load(account_id)
+    return judge._margin(header, words)
 
 
 # ---------------------------------------------------------------- internal
@@ -301,7 +321,7 @@ def _fill(
     size: int256 = lanes._size(lane)
     after: int256 = unsafe_add(size, change)
     reduces: bool = abs(after) < abs(size) and (after == 0 or (after > 0) == (size > 0))
-    old_words: DynArray[uint256, 64] = []
+    old_words: DynArray[uint256, 16] = []
     old_header: uint256 = header
     if reduces:
         old_header, old_words = ledger._load(account_id)
@@ -328,7 +348,7 @@ def _fill(
         smallest: uint256 = unsafe_mul(terms._min_notional(pin.terms), units.NOTIONAL_SCALE)
         assert held >= smallest, "clearing: below min notional"
 
-    words: DynArray[uint256, 64] = []
+    words: DynArray[uint256, 16] = []
     header, words = ledger._load(account_id)
     if reduces:
         judge._check_reduced(old_header, old_words, header, words)
@@ -377,7 +397,7 @@ def _move_cash(source: uint256, target: uint256, amount: uint256):
     ledger._add_cash(source, -convert(amount, int256))
     ledger._add_cash(target, convert(amount, int256))
     header: uint256 = 0
-    words: DynArray[uint256, 64] = []
+    words: DynArray[uint256, 16] = []
     header, words = ledger._load(source)
     judge._check_withdrawal(header, words)
 

@@ -18,6 +18,8 @@ from .math import units
 
 implements: IRiskEngine
 
+WORTH_SHIFT: constant(int256) = 2**120  # above |size * adjusted mark| / INDEX_SCALE
+
 MARKETS: public(immutable(IMarkets))
 
 
@@ -28,7 +30,7 @@ def __init__(markets: address):
 
 @external
 @view
-def margin(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256, uint256, uint256):
+def margin(header: uint256, words: DynArray[uint256, 16]) -> (int256, uint256, uint256, uint256):
     """
     @notice See IRiskEngine.
     """
@@ -37,24 +39,66 @@ def margin(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256, u
     maintenance: uint256 = 0
     notional_raw: uint256 = 0
     book: address = empty(address)
-    quotes: DynArray[uint256, 64] = []
-    book, quotes = self._quotes(header, words)
-    for i: uint256 in range(len(quotes), bound=32):
-        lane: uint256 = lanes._lane(words[i >> 1], i)
-        size: int256 = lanes._size(lane)
-        quote: uint256 = quotes[i]
-        equity = unsafe_add(equity, self._value_down(lane, size, quote))
-        raw: uint256 = unsafe_mul(lanes._bits(abs(size)), quote & (2**64 - 1))
-        tier: uint256 = terms._tier(self._terms(book, lane), raw)
-        initial = unsafe_add(initial, terms._initial_up(tier, raw))
-        maintenance = unsafe_add(maintenance, terms._maintenance_up(tier, raw))
+    quotes: DynArray[uint256, 32] = []
+    book, quotes = staticcall MARKETS.quotes(self._markets(words))
+    front: Bytes[2048] = slice(book.code, terms.FRONT_HEAD, 2048)
+    i: uint256 = 0
+    lane: uint256 = 0
+    # Every trade runs this loop twice: it is `_leg` written out, and most positions are in
+    # their market's first tier (close_out is the plain form; tests hold the two together).
+    for quote: uint256 in quotes:
+        if i & 1 == 0:
+            lane = words[i >> 1]
+        else:
+            lane >>= 128
+        i = unsafe_add(i, 1)
+        size: int256 = convert(convert(lane << 144, bytes32), int256) >> 208
+        raw: uint256 = 0
+        worth: int256 = 0
+        if size > 0:
+            worth = unsafe_mul(size, convert(convert(quote << 96, bytes32), int256) >> 160)
+            raw = unsafe_mul(convert(convert(size, bytes32), uint256), quote & (2**64 - 1))
+        else:
+            worth = unsafe_mul(size, convert(convert(quote, bytes32), int256) >> 160)
+            raw = unsafe_mul(convert(convert(unsafe_sub(0, size), bytes32), uint256), quote & (2**64 - 1))
+        # floor(worth / INDEX_SCALE) - entry, by an offset that makes the dividend positive
+        equity = unsafe_add(
+            equity,
+            unsafe_sub(
+                unsafe_sub(
+                    unsafe_div(unsafe_add(worth, WORTH_SHIFT * units.INDEX_SCALE), units.INDEX_SCALE),
+                    WORTH_SHIFT,
+                ),
+                convert(convert(lane << 192, bytes32), int256) >> 192,
+            ),
+        )
+        terms_word: uint256 = extract32(front, ((lane >> 112) & 255) << 5, output_type=uint256)
+        if raw < unsafe_mul(terms_word >> 48, units.NOTIONAL_SCALE):
+            initial = unsafe_add(
+                initial,
+                unsafe_div(
+                    unsafe_add(unsafe_mul(raw, terms_word & (2**24 - 1)), units.RATE_SCALE - 1),
+                    units.RATE_SCALE,
+                ),
+            )
+            maintenance = unsafe_add(
+                maintenance,
+                unsafe_div(
+                    unsafe_add(unsafe_mul(raw, (terms_word >> 24) & (2**24 - 1)), units.RATE_SCALE - 1),
+                    units.RATE_SCALE,
+                ),
+            )
+        else:
+            tier: uint256 = self._tier(book, lane & lanes.LANE_MASK, raw)
+            initial = unsafe_add(initial, terms._initial_up(tier, raw))
+            maintenance = unsafe_add(maintenance, terms._maintenance_up(tier, raw))
         notional_raw = unsafe_add(notional_raw, raw)
     return equity, initial, maintenance, rounding._div_up(notional_raw, units.NOTIONAL_SCALE)
 
 
 @external
 @view
-def close_out(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256, uint256, uint256):
+def close_out(header: uint256, words: DynArray[uint256, 16]) -> (int256, uint256, uint256, uint256):
     """
     @notice See IRiskEngine. Slope: the marginal maintenance rate times the notional.
             Penalty: each market's rate on its notional.
@@ -64,50 +108,66 @@ def close_out(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256
     slope: uint256 = 0
     penalty: uint256 = 0
     book: address = empty(address)
-    quotes: DynArray[uint256, 64] = []
-    book, quotes = self._quotes(header, words)
-    for i: uint256 in range(len(quotes), bound=32):
+    quotes: DynArray[uint256, 32] = []
+    book, quotes = staticcall MARKETS.quotes(self._markets(words))
+    i: uint256 = 0
+    for quote: uint256 in quotes:
         lane: uint256 = lanes._lane(words[i >> 1], i)
-        size: int256 = lanes._size(lane)
-        quote: uint256 = quotes[i]
-        equity = unsafe_add(equity, self._value_down(lane, size, quote))
-        raw: uint256 = unsafe_mul(lanes._bits(abs(size)), quote & (2**64 - 1))
-        market_terms: Bytes[256] = self._terms(book, lane)
-        tier: uint256 = terms._tier(market_terms, raw)
+        i = unsafe_add(i, 1)
+        unrealised: int256 = 0
+        raw: uint256 = 0
+        unrealised, raw = self._leg(lane, quote)
+        equity = unsafe_add(equity, unrealised)
+        tier: uint256 = self._tier(book, lane, raw)
         required: uint256 = terms._maintenance_up(tier, raw)
         maintenance = unsafe_add(maintenance, required)
         slope = unsafe_add(slope, unsafe_add(required, tier >> 176))
-        rate: uint256 = terms._penalty(extract32(market_terms, 0, output_type=uint256))
+        word: Bytes[32] = slice(book.code, terms._offset(lanes._market(lane)), 32)
+        rate: uint256 = terms._penalty(convert(word, uint256))
         penalty = unsafe_add(penalty, rounding._div_up(unsafe_mul(raw, rate), units.RATE_SCALE))
     return equity, maintenance, slope, penalty
 
 
 @internal
-@view
-def _quotes(header: uint256, words: DynArray[uint256, 64]) -> (address, DynArray[uint256, 64]):
-    markets: DynArray[uint256, 64] = []
-    for i: uint256 in range(lanes._count(header), bound=32):
-        markets.append(lanes._market(lanes._lane(words[i >> 1], i)))
-    return staticcall MARKETS.quotes(markets)
-
-
-@internal
-@view
-def _terms(book: address, lane: uint256) -> Bytes[256]:
-    return slice(book.code, terms.BLOB_HEAD + terms.TERM_BYTES * lanes._market(lane), 256)
+@pure
+def _markets(words: DynArray[uint256, 16]) -> uint256:
+    """
+    @return The markets of the account's positions, a byte each (an empty lane has none).
+    """
+    markets: uint256 = 0
+    offset: uint256 = 0
+    for word: uint256 in words:
+        markets |= (((word >> 112) & 255) | ((word >> 240) << 8)) << offset
+        offset = unsafe_add(offset, 16)
+    return markets
 
 
 @internal
 @pure
-def _value_down(lane: uint256, size: int256, quote: uint256) -> int256:
+def _leg(lane: uint256, quote: uint256) -> (int256, uint256):
     """
-    @notice Unrealised P&L net of funding and social charges, rounded down.
+    @return Unrealised P&L net of funding and social charges, rounded down; lots * price
     """
-    adjusted: int256 = 0
+    size: int256 = convert(convert(lane << 144, bytes32), int256) >> 208
+    entry: int256 = convert(convert(lane << 192, bytes32), int256) >> 192
+    mark: uint256 = quote & (2**64 - 1)
     if size > 0:
-        adjusted = lanes._signed(quote << 96) >> 160
-    else:
-        adjusted = lanes._signed(quote) >> 160
-    return unsafe_sub(
-        rounding._floor_div(unsafe_mul(size, adjusted), units.INDEX_SCALE), lanes._entry(lane)
+        adjusted: int256 = convert(convert(quote << 96, bytes32), int256) >> 160
+        return (
+            unsafe_sub(rounding._floor_div(unsafe_mul(size, adjusted), units.INDEX_SCALE), entry),
+            unsafe_mul(convert(size, uint256), mark),
+        )
+    adjusted: int256 = convert(convert(quote, bytes32), int256) >> 160
+    return (
+        unsafe_sub(rounding._floor_div(unsafe_mul(size, adjusted), units.INDEX_SCALE), entry),
+        unsafe_mul(convert(unsafe_sub(0, size), uint256), mark),
     )
+
+
+@internal
+@view
+def _tier(book: address, lane: uint256, raw: uint256) -> uint256:
+    """
+    @return The tier word that holds at a notional of `raw`.
+    """
+    return terms._tier(slice(book.code, terms._offset(lanes._market(lane)), 256), raw)

@@ -52,7 +52,7 @@ def summary(account: uint256) -> Summary:
     @notice Margin summary of an account, money. Reverts on a stale price.
     """
     header: uint256 = 0
-    words: DynArray[uint256, 64] = []
+    words: DynArray[uint256, 16] = []
     header, words = staticcall CLEARINGHOUSE.account(account)
     return self._summary(header, words, staticcall CLEARINGHOUSE.transfer_rate())
 
@@ -64,7 +64,7 @@ def summaries(accounts: DynArray[uint256, 512]) -> DynArray[Summary, 512]:
     rate: uint256 = staticcall CLEARINGHOUSE.transfer_rate()
     for account: uint256 in accounts:
         header: uint256 = 0
-        words: DynArray[uint256, 64] = []
+        words: DynArray[uint256, 16] = []
         header, words = staticcall CLEARINGHOUSE.account(account)
         result.append(self._summary(header, words, rate))
     return result
@@ -77,7 +77,7 @@ def positions(account: uint256) -> DynArray[Position, 32]:
     @notice The account's positions in the ledger's order.
     """
     header: uint256 = 0
-    words: DynArray[uint256, 64] = []
+    words: DynArray[uint256, 16] = []
     header, words = staticcall CLEARINGHOUSE.account(account)
     result: DynArray[Position, 32] = []
     for i: uint256 in range(lanes._count(header), bound=32):
@@ -100,12 +100,12 @@ def positions(account: uint256) -> DynArray[Position, 32]:
 def liquidation_price(account: uint256, market: uint256) -> (bool, uint256):
     """
     @notice The price of one market at which the account becomes liquidatable while all
-            other prices stay: the highest for a long, the lowest for a short. The other
-            positions' P&L and requirements count.
+            other prices stay: the highest for a long, the lowest for a short, but for the
+            rounding of a unit of money. The other positions' P&L and requirements count.
     @return whether there is one (False: none), price in price units
     """
     header: uint256 = 0
-    words: DynArray[uint256, 64] = []
+    words: DynArray[uint256, 16] = []
     header, words = staticcall CLEARINGHOUSE.account(account)
     lane: uint256 = lanes._lane_of(header, words, market)
     size: int256 = lanes._size(lane)
@@ -122,7 +122,7 @@ def liquidation_price(account: uint256, market: uint256) -> (bool, uint256):
     # What the rest of the account brings, this leg taken out.
     rest: int256 = health - self._health_at(lane, pin, market_terms)
     long: bool = size > 0
-    # Health falls strictly as the price moves against the position: bisect to the unit.
+    # But for rounding, health falls as the price moves against the position: bisect.
     low: uint256 = 0
     high: uint256 = units.MAX_PRICE + 1
     pin.mark = 1 if long else units.MAX_PRICE
@@ -149,7 +149,7 @@ def max_trade(account: uint256, market: uint256, buys: bool, price: uint256) -> 
     @return lots; 0 when none
     """
     header: uint256 = 0
-    words: DynArray[uint256, 64] = []
+    words: DynArray[uint256, 16] = []
     header, words = staticcall CLEARINGHOUSE.account(account)
     pin: IMarkets.Pin = staticcall MARKETS.quote(market)
     low: uint256 = 0
@@ -173,7 +173,7 @@ def max_trade(account: uint256, market: uint256, buys: bool, price: uint256) -> 
 
 @internal
 @view
-def _margin(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256, uint256, uint256):
+def _margin(header: uint256, words: DynArray[uint256, 16]) -> (int256, uint256, uint256, uint256):
     if lanes._count(header) == 0:
         return lanes._cash(header), 0, 0, 0
     engine: IRiskEngine = IRiskEngine(staticcall CLEARINGHOUSE.engines(lanes._mode(header)))
@@ -182,7 +182,7 @@ def _margin(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256, 
 
 @internal
 @view
-def _summary(header: uint256, words: DynArray[uint256, 64], transfer_rate: uint256) -> Summary:
+def _summary(header: uint256, words: DynArray[uint256, 16], transfer_rate: uint256) -> Summary:
     s: Summary = empty(Summary)
     s.mode = lanes._mode(header)
     s.cash = lanes._cash(header)
@@ -198,7 +198,7 @@ def _summary(header: uint256, words: DynArray[uint256, 64], transfer_rate: uint2
 @view
 def _terms(market: uint256) -> Bytes[256]:
     book: address = convert((staticcall MARKETS.book()) & (2**160 - 1), address)
-    return slice(book.code, terms.BLOB_HEAD + terms.TERM_BYTES * market, 256)
+    return slice(book.code, terms._offset(market), 256)
 
 
 @internal
@@ -217,7 +217,7 @@ def _health_at(lane: uint256, pin: IMarkets.Pin, market_terms: Bytes[256]) -> in
 @view
 def _affords(
     header: uint256,
-    words: DynArray[uint256, 64],
+    words: DynArray[uint256, 16],
     pin: IMarkets.Pin,
     market: uint256,
     lots: uint256,
@@ -246,7 +246,7 @@ def _affords(
         return False
     fee: uint256 = rounding._div_up(lots * price * terms._taker_fee(pin.terms), units.RATE_SCALE)
     count: uint256 = lanes._count(header)
-    new_words: DynArray[uint256, 64] = words
+    new_words: DynArray[uint256, 16] = words
     i: uint256 = count
     for j: uint256 in range(count, bound=32):
         if lanes._market(lanes._lane(words[j >> 1], j)) == market:

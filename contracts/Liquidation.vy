@@ -100,14 +100,14 @@ def liquidate(victim: uint256, taker: uint256, max_quanta: uint256) -> uint256:
     assert victim >> 96 != taker >> 96, "liquidation: own account"
     assert max_quanta > 0 and max_quanta <= QUANTA, "liquidation: bad quanta"
     header: uint256 = 0
-    words: DynArray[uint256, 64] = []
+    words: DynArray[uint256, 16] = []
     header, words = staticcall CLEARINGHOUSE.account(victim)
     assert lanes._count(header) > 0, "liquidation: no position"
     book: Book = self._book(header, words)
     assert book.equity < convert(book.maintenance, int256), "liquidation: healthy"
     quotes: DynArray[IMarkets.Pin, 32] = self._quotes(header, words)
     quanta: uint256 = QUANTA
-    left: DynArray[uint256, 64] = []
+    left: DynArray[uint256, 16] = self._after_slice(header, words, quotes, QUANTA)
     penalty_left: uint256 = 0
     if book.equity >= convert(book.penalty, int256):
         quanta, left, penalty_left = self._slice(header, words, quotes, book, max_quanta)
@@ -123,7 +123,7 @@ def preview(victim: uint256) -> (uint256, int256, uint256, uint256):
     @return quanta (0: healthy or flat), equity, maintenance margin, penalty
     """
     header: uint256 = 0
-    words: DynArray[uint256, 64] = []
+    words: DynArray[uint256, 16] = []
     header, words = staticcall CLEARINGHOUSE.account(victim)
     book: Book = self._book(header, words)
     if lanes._count(header) == 0 or book.equity >= convert(book.maintenance, int256):
@@ -131,7 +131,7 @@ def preview(victim: uint256) -> (uint256, int256, uint256, uint256):
     if book.equity < convert(book.penalty, int256):
         return QUANTA, book.equity, book.maintenance, convert(max(book.equity, 0), uint256)
     quanta: uint256 = 0
-    left: DynArray[uint256, 64] = []
+    left: DynArray[uint256, 16] = []
     penalty_left: uint256 = 0
     quanta, left, penalty_left = self._slice(header, words, self._quotes(header, words), book, QUANTA)
     return quanta, book.equity, book.maintenance, book.penalty - penalty_left
@@ -144,47 +144,73 @@ def preview(victim: uint256) -> (uint256, int256, uint256, uint256):
 @view
 def _slice(
     header: uint256,
-    words: DynArray[uint256, 64],
+    words: DynArray[uint256, 16],
     quotes: DynArray[IMarkets.Pin, 32],
     book: Book,
     max_quanta: uint256,
-) -> (uint256, DynArray[uint256, 64], uint256):
+) -> (uint256, DynArray[uint256, 16], uint256):
     """
     @notice The smallest slice after which E' >= TARGET * MM'. With a requirement that is
             homogeneous of degree one f = (b*MM - E) / (b*MM - penalty); tiers make MM'
             convex in f, so the same step is repeated from where it led (Newton from the
-            left: it never overshoots), at most once per tier edge crossed.
-    @return quanta, the words that stay (empty: everything goes), their penalty
+            left), at most once per tier edge crossed. Whole lots and smallest notionals
+            can make that too much: then the last step is bisected, until the quantum
+            before does not reach.
+    @return quanta, the words that stay, their penalty
     """
-    target: int256 = convert(TARGET, int256)
-    ppm: int256 = convert(units.PPM, int256)
-    quanta: uint256 = 0
-    left: DynArray[uint256, 64] = words
+    low: uint256 = 0
+    high: uint256 = 0
     after: Book = book
-    after_equity: int256 = book.equity
-    for step: uint256 in range(QUANTA):
-        missing: int256 = target * convert(after.maintenance, int256) - after_equity * ppm
-        if missing <= 0 and quanta > 0:
-            break
-        freed: int256 = target * convert(after.slope, int256) - convert(after.penalty, int256) * ppm
-        more: int256 = 1
+    left: DynArray[uint256, 16] = words
+    missing: int256 = self._missing(book, book)
+    for step: uint256 in range(16):
+        freed: int256 = convert(TARGET * after.slope, int256) - convert(units.PPM * after.penalty, int256)
+        more: uint256 = QUANTA
         if freed > 0:
-            more = max(rounding._ceil_div(convert(QUANTA - quanta, int256) * missing, freed), 1)
-        quanta = min(quanta + convert(more, uint256), max_quanta)
-        everything: bool = False
-        left, everything = self._after_slice(header, words, quotes, quanta)
-        if everything:
-            return QUANTA, [], 0
+            quanta_left: int256 = convert(QUANTA - high, int256)
+            more = max(convert(rounding._ceil_div(quanta_left * missing, freed), uint256), 1)
+        low = high
+        high = min(high + more, max_quanta)
+        left = self._after_slice(header, words, quotes, high)
         after = self._book(header, left)
-        after_equity = book.equity - convert(book.penalty - after.penalty, int256)
-        if quanta == max_quanta:
+        missing = self._missing(book, after)
+        if missing <= 0:
             break
-    return quanta, left, after.penalty
+        if high == max_quanta:
+            return high, left, after.penalty
+    best: Book = after
+    probe: uint256 = high - 1
+    for step: uint256 in range(12):
+        if high - low <= 1:
+            break
+        candidate: DynArray[uint256, 16] = self._after_slice(header, words, quotes, probe)
+        after = self._book(header, candidate)
+        if self._missing(book, after) <= 0:
+            high = probe
+            left = candidate
+            best = after
+        else:
+            low = probe
+        probe = (low + high) // 2
+    if best.slope == 0:
+        high = QUANTA  # nothing stays
+    return high, left, best.penalty
+
+
+@internal
+@pure
+def _missing(book: Book, after: Book) -> int256:
+    """
+    @notice What a slice leaves missing to the target (money * ppm); its cost is the
+            difference of the penalties before and after it.
+    """
+    equity: int256 = book.equity - convert(book.penalty - after.penalty, int256)
+    return convert(TARGET * after.maintenance, int256) - equity * convert(units.PPM, int256)
 
 
 @internal
 @view
-def _book(header: uint256, words: DynArray[uint256, 64]) -> Book:
+def _book(header: uint256, words: DynArray[uint256, 16]) -> Book:
     engine: IRiskEngine = IRiskEngine(staticcall CLEARINGHOUSE.engines(lanes._mode(header)))
     book: Book = empty(Book)
     book.equity, book.maintenance, book.slope, book.penalty = staticcall engine.close_out(header, words)
@@ -193,7 +219,7 @@ def _book(header: uint256, words: DynArray[uint256, 64]) -> Book:
 
 @internal
 @view
-def _quotes(header: uint256, words: DynArray[uint256, 64]) -> DynArray[IMarkets.Pin, 32]:
+def _quotes(header: uint256, words: DynArray[uint256, 16]) -> DynArray[IMarkets.Pin, 32]:
     quotes: DynArray[IMarkets.Pin, 32] = []
     for i: uint256 in range(lanes._count(header), bound=32):
         quotes.append(staticcall MARKETS.quote(lanes._market(lanes._lane(words[i >> 1], i))))
@@ -203,16 +229,15 @@ def _quotes(header: uint256, words: DynArray[uint256, 64]) -> DynArray[IMarkets.
 @internal
 @pure
 def _after_slice(
-    header: uint256, words: DynArray[uint256, 64], quotes: DynArray[IMarkets.Pin, 32], quanta: uint256
-) -> (DynArray[uint256, 64], bool):
+    header: uint256, words: DynArray[uint256, 16], quotes: DynArray[IMarkets.Pin, 32], quanta: uint256
+) -> DynArray[uint256, 16]:
     """
     @notice What stays when `quanta` of every leg are closed: rounded up to whole lots, at
             least the market's smallest notional, and nothing smaller than it stays.
     @return words with the sizes that stay (their entries are not adjusted: the margin rule
-            is asked for requirements only), whether nothing stays
+            is asked for requirements only)
     """
-    left: DynArray[uint256, 64] = words
-    everything: bool = True
+    left: DynArray[uint256, 16] = words
     for i: uint256 in range(lanes._count(header), bound=32):
         lane: uint256 = lanes._lane(words[i >> 1], i)
         size: int256 = lanes._size(lane)
@@ -224,12 +249,11 @@ def _after_slice(
         stays: uint256 = 0
         if closed < lots and (lots - closed) * quotes[i].mark >= smallest:
             stays = lots - closed
-            everything = False
         signed: int256 = convert(stays, int256) if size > 0 else -convert(stays, int256)
         offset: uint256 = (i & 1) * lanes.LANE_BITS
         packed: uint256 = lanes._pack(lanes._market(lane), signed, lanes._entry(lane))
         left[i >> 1] = (left[i >> 1] & ~(lanes.LANE_MASK << offset)) | (packed << offset)
-    return left, everything
+    return left
 
 
 # ---------------------------------------------------------------- internal: the take-over
@@ -240,17 +264,17 @@ def _take(
     victim: uint256,
     taker: uint256,
     header: uint256,
-    words: DynArray[uint256, 64],
-    left: DynArray[uint256, 64],
+    words: DynArray[uint256, 16],
+    left: DynArray[uint256, 16],
     quotes: DynArray[IMarkets.Pin, 32],
     book: Book,
     penalty_left: uint256,
     quanta: uint256,
 ):
     """
-    @notice Post the take-over. `left` empty: everything goes.
+    @notice Post the take-over of everything but `left`.
     """
-    full: bool = len(left) == 0
+    full: bool = quanta == QUANTA
     pool: uint256 = lanes._vault_market(victim)
     s: Settlement = self._settlement(book, penalty_left, full, pool)
     charges: DynArray[IClearinghouse.Charge, 32] = []
@@ -261,9 +285,7 @@ def _take(
         lane: uint256 = lanes._lane(words[i >> 1], i)
         market: uint256 = lanes._market(lane)
         size: int256 = lanes._size(lane)
-        closing: int256 = -size
-        if not full:
-            closing += lanes._size(lanes._lane(left[i >> 1], i))
+        closing: int256 = lanes._size(lanes._lane(left[i >> 1], i)) - size
         if closing == 0:
             continue
         amount: int256 = legs._closing_amount(size, closing, quotes[i])
@@ -324,7 +346,7 @@ def _settlement(book: Book, penalty_left: uint256, full: bool, pool: uint256) ->
 def _charges(
     victim: uint256,
     header: uint256,
-    words: DynArray[uint256, 64],
+    words: DynArray[uint256, 16],
     quotes: DynArray[IMarkets.Pin, 32],
     amount: uint256,
 ) -> DynArray[IClearinghouse.Charge, 32]:

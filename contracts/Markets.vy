@@ -42,6 +42,7 @@ MAX_LAG: constant(uint256) = 240  # seconds from publication to acceptance
 MAX_JUMP: constant(uint256) = 500_000  # ppm, whatever the time that passed
 MAX_AGE_BOUND: constant(uint256) = 3_600
 MAX_RATE: constant(int256) = 500_000_000  # 50 % per eight hours
+FUNDING_SHIFT: constant(int256) = 2**120  # above |growth| / FUNDING_SCALE for any rate and time
 FUNDING_LIMIT: constant(int256) = 2**47 - 1
 TARGET: public(constant(uint256)) = 1_200_000  # ppm of maintenance margin that a liquidation restores
 MAX_RAISE: constant(uint256) = 1_250_000  # ppm: largest raise of a maintenance rate in one change
@@ -113,8 +114,8 @@ clearinghouse: public(address)
 book: public(uint256)
 rules: public(HashMap[uint256, Rules])
 grace_until: public(HashMap[uint256, uint256])
-price_lanes: public(HashMap[uint256, uint256])  # market >> 1 -> two lanes
-rate_lanes: public(HashMap[uint256, uint256])  # market >> 3 -> eight lanes
+price_lanes: public(uint256[32])  # at (market - 1) >> 1, two lanes
+rate_lanes: public(uint256[8])  # at (market - 1) >> 3, eight lanes
 social: public(HashMap[uint256, uint256])  # market -> longs 128 | shorts 128
 market_count: public(uint256)
 _terms: HashMap[uint256, uint256[8]]
@@ -134,10 +135,8 @@ def __init__(max_age: uint256):
 @external
 def pin(market: uint256) -> IMarkets.Pin:
     """
-    @notice See IMarkets. Only the clearinghouse may pin, or anyone could block updates
-            for the rest of a transaction that is not theirs.
+    @notice See IMarkets. Anyone may pin: it binds his own transaction only.
     """
-    assert msg.sender == self.clearinghouse, "markets: not clearinghouse"
     self._pinned[market] = True
     return self._pin(market)
 
@@ -145,29 +144,79 @@ def pin(market: uint256) -> IMarkets.Pin:
 @external
 @view
 def quote(market: uint256) -> IMarkets.Pin:
+    """
+    @notice See IMarkets.
+    """
     return self._pin(market)
 
 
 @external
 @view
-def quotes(markets: DynArray[uint256, 64]) -> (address, DynArray[uint256, 64]):
+def quotes(markets: uint256) -> (address, DynArray[uint256, 32]):
     """
     @notice See IMarkets. Reverts when any of the prices is stale.
     """
     packed: uint256 = self.book
-    result: DynArray[uint256, 64] = []
-    for market: uint256 in markets:
-        mark: uint256 = 0
-        funding: int256 = 0
-        flags: uint256 = 0
-        mark, funding, flags = self._price(market, packed >> 160)
-        longs: int256 = unsafe_sub(unsafe_mul(convert(mark, int256), units.INDEX_PER_PRICE), funding)
-        shorts: int256 = longs
-        if flags & SOCIAL_FLAG != 0:
-            charged: uint256 = self.social[market]
-            longs -= convert(charged & (2**128 - 1), int256)
+    oldest: uint256 = unsafe_sub(block.timestamp, packed >> 160)
+    result: DynArray[uint256, 32] = []
+    left: uint256 = markets
+    lane_slot: uint256 = max_value(uint256)
+    rate_slot: uint256 = max_value(uint256)
+    lane_word: uint256 = 0
+    rate_word: uint256 = 0
+    for i: uint256 in range(32):
+        if left == 0:
+            break
+        # The body of `_price` again: an account's margin reads this once a position.
+        at: uint256 = unsafe_sub(left & 255, 1)
+        left >>= 8
+        if lane_slot != at >> 1:
+            lane_slot = at >> 1
+            lane_word = self.price_lanes[lane_slot]
+            if rate_slot != at >> 3:
+                rate_slot = at >> 3
+                rate_word = self.rate_lanes[rate_slot]
+        lane: uint256 = lane_word >> ((at & 1) << 7)
+        rate_lane: uint256 = rate_word >> ((at & 7) << 5)
+        published: uint256 = (lane >> 40) & (2**32 - 1)
+        assert published >= oldest, "price: stale"
+        scaled: int256 = convert(convert(unsafe_mul(lane & units.MAX_PRICE, 100), bytes32), int256)
+        # floor(mark * rate * time / FUNDING_SCALE), by an offset that keeps the dividend positive
+        shorts: int256 = unsafe_sub(
+            unsafe_sub(
+                scaled,
+                unsafe_sub(
+                    unsafe_div(
+                        unsafe_add(
+                            unsafe_mul(
+                                unsafe_mul(scaled, convert(convert(rate_lane << 226, bytes32), int256) >> 226),
+                                convert(
+                                    convert(
+                                        unsafe_sub(block.timestamp, unsafe_add(published, (lane >> 72) & 255)),
+                                        bytes32,
+                                    ),
+                                    int256,
+                                ),
+                            ),
+                            FUNDING_SHIFT * units.FUNDING_SCALE,
+                        ),
+                        units.FUNDING_SCALE,
+                    ),
+                    FUNDING_SHIFT,
+                ),
+            ),
+            convert(convert(lane << 128, bytes32), int256) >> 208,
+        )
+        both: uint256 = convert(convert(shorts, bytes32), uint256) & (2**96 - 1)
+        if rate_lane & SOCIAL_FLAG != 0:
+            charged: uint256 = self.social[unsafe_add(at, 1)]
+            longs: int256 = shorts - convert(charged & (2**128 - 1), int256)
             shorts += convert(charged >> 128, int256)
-        result.append(mark | ((lanes._bits(longs) & (2**96 - 1)) << 64) | (lanes._bits(shorts) << 160))
+            both = convert(convert(longs, bytes32), uint256) & (2**96 - 1)
+            both |= convert(convert(shorts, bytes32), uint256) << 96
+        else:
+            both = unsafe_mul(both, 2**96 + 1)
+        result.append((lane & units.MAX_PRICE) | (both << 64))
     return convert(packed & (2**160 - 1), address), result
 
 
@@ -228,7 +277,7 @@ def charge(market: uint256, longs: bool, amount: uint256, open_interest: uint256
     else:
         charged += increment << 128
     self.social[market] = charged
-    self.rate_lanes[market >> 3] = self.rate_lanes[market >> 3] | (SOCIAL_FLAG << ((market & 7) * 32))
+    self.rate_lanes[(market - 1) >> 3] |= SOCIAL_FLAG << (((market - 1) & 7) * 32)
     log Charged(market=market, longs=longs, amount=amount, increment=increment)
 
 
@@ -300,13 +349,13 @@ def _set_max_age(max_age: uint256):
 @internal
 @view
 def _price_lane(market: uint256) -> uint256:
-    return lanes._lane(self.price_lanes[market >> 1], market)
+    return lanes._lane(self.price_lanes[(market - 1) >> 1], market - 1)
 
 
 @internal
 @view
 def _rate_lane(market: uint256) -> uint256:
-    return (self.rate_lanes[market >> 3] >> ((market & 7) * 32)) & (2**32 - 1)
+    return (self.rate_lanes[(market - 1) >> 3] >> (((market - 1) & 7) * 32)) & (2**32 - 1)
 
 
 @internal
@@ -330,11 +379,12 @@ def _funding_now(lane: uint256, rate_lane: uint256) -> int256:
     """
     accrued_at: uint256 = unsafe_add((lane >> 40) & (2**32 - 1), (lane >> 72) & 255)
     elapsed: int256 = convert(unsafe_sub(block.timestamp, accrued_at), int256)
+    rate: int256 = convert(convert(rate_lane << 226, bytes32), int256) >> 226
     growth: int256 = unsafe_mul(
-        unsafe_mul(convert(lane & units.MAX_PRICE, int256), units.INDEX_PER_PRICE),
-        unsafe_mul(self._rate(rate_lane), elapsed),
+        convert(unsafe_mul(lane & units.MAX_PRICE, 100), int256), unsafe_mul(rate, elapsed)
     )
-    return unsafe_add(self._funding(lane), rounding._floor_div(growth, units.FUNDING_SCALE))
+    funding: int256 = convert(convert(lane << 128, bytes32), int256) >> 208
+    return unsafe_add(funding, rounding._floor_div(growth, units.FUNDING_SCALE))
 
 
 @internal
@@ -364,7 +414,7 @@ def _pin(market: uint256) -> IMarkets.Pin:
     if flags & SOCIAL_FLAG != 0:
         social = self.social[market]
     word: Bytes[32] = slice(
-        convert(packed & (2**160 - 1), address).code, terms.BLOB_HEAD + terms.TERM_BYTES * market, 32
+        convert(packed & (2**160 - 1), address).code, terms._offset(market), 32
     )
     return IMarkets.Pin(
         terms=convert(word, uint256),
@@ -409,12 +459,12 @@ def _update(feed: address, report: IPriceFeed.Report):
         | ((block.timestamp - report.published) << 72)
         | ((lanes._bits(funding) & (2**48 - 1)) << 80)
     )
-    offset: uint256 = (market & 1) * lanes.LANE_BITS
-    slot: uint256 = market >> 1
+    offset: uint256 = ((market - 1) & 1) * lanes.LANE_BITS
+    slot: uint256 = (market - 1) >> 1
     self.price_lanes[slot] = (self.price_lanes[slot] & ~(lanes.LANE_MASK << offset)) | (lane << offset)
-    offset = (market & 7) * 32
+    offset = ((market - 1) & 7) * 32
     rate_lane = (lanes._bits(rate) & (2**30 - 1)) | flags
-    slot = market >> 3
+    slot = (market - 1) >> 3
     self.rate_lanes[slot] = (self.rate_lanes[slot] & ~((2**32 - 1) << offset)) | (rate_lane << offset)
     log PriceUpdated(
         market=market,
@@ -550,13 +600,19 @@ def _publish():
     """
     @notice Write the terms of all markets into the code of a new contract.
     """
-    words: DynArray[uint256, 512] = [0, 0, 0, 0, 0, 0, 0, 0]
+    words: DynArray[uint256, 576] = []
     count: uint256 = self.market_count
+    for market: uint256 in range(64):
+        packed: uint256 = 0
+        if market > 0 and market <= count:
+            first: uint256 = self._terms[market][1]
+            packed = terms._front(first, self._terms[market][2])
+        words.append(packed)
     for market: uint256 in range(1, count + 1, bound=63):
         packed: uint256[8] = self._terms[market]
         for word: uint256 in packed:
             words.append(word)
-    code: Bytes[16449] = concat(b"\x00", abi_encode(words))
+    code: Bytes[18497] = concat(b"\x00", abi_encode(words))
     # Init code: return everything behind its own ten bytes.
     blob: address = raw_create(
         concat(x"61", convert(convert(len(code), uint16), bytes2), x"80600a3d393df3", code)

@@ -58,7 +58,7 @@ def move_margin(source: uint256, target: uint256, amount: uint256):
     assert amount > 0 and amount < 2**96, "margin: bad amount"
     if lanes._is_vault(target):
         header: uint256 = 0
-        words: DynArray[uint256, 64] = []
+        words: DynArray[uint256, 16] = []
         header, words = staticcall CLEARINGHOUSE.account(target)
         assert lanes._count(header) > 0, "margin: vault has no position"
     else:
@@ -79,10 +79,10 @@ def switch_to_isolated(root: uint256, market: uint256, number: uint256, margin: 
     assert not lanes._is_vault(root), "switch: not a root account"
     vault: uint256 = root | (market << 32) | number
     header: uint256 = 0
-    words: DynArray[uint256, 64] = []
+    words: DynArray[uint256, 16] = []
     header, words = self._check_source(root)
     vault_header: uint256 = 0
-    vault_words: DynArray[uint256, 64] = []
+    vault_words: DynArray[uint256, 16] = []
     vault_header, vault_words = staticcall CLEARINGHOUSE.account(vault)
     assert vault_header == 0, "switch: vault is open"
     lane: uint256 = lanes._lane_of(header, words, market)
@@ -101,12 +101,12 @@ def switch_to_cross(vault: uint256):
     assert lanes._is_vault(vault), "switch: not a vault"
     root: uint256 = lanes._parent(vault)
     header: uint256 = 0
-    words: DynArray[uint256, 64] = []
+    words: DynArray[uint256, 16] = []
     header, words = self._check_source(vault)
     assert lanes._count(header) > 0, "switch: no position"
     lane: uint256 = lanes._lane(words[0], 0)
     root_header: uint256 = 0
-    root_words: DynArray[uint256, 64] = []
+    root_words: DynArray[uint256, 16] = []
     root_header, root_words = self._check_source(root)
     assert lanes._lane_of(root_header, root_words, lanes._market(lane)) == 0, "switch: position exists"
     # The vault ends flat, so the clearinghouse hands its cash to the parent.
@@ -148,13 +148,13 @@ def _move(source: uint256, target: uint256, lane: uint256, margin: uint256):
 
 @internal
 @view
-def _check_source(account: uint256) -> (uint256, DynArray[uint256, 64]):
+def _check_source(account: uint256) -> (uint256, DynArray[uint256, 16]):
     """
     @notice Only the owner switches, and not out of a liquidation.
     """
     assert msg.sender == lanes._owner(account), "switch: not owner"
     header: uint256 = 0
-    words: DynArray[uint256, 64] = []
+    words: DynArray[uint256, 16] = []
     header, words = staticcall CLEARINGHOUSE.account(account)
     if lanes._count(header) > 0:
         equity: int256 = 0
@@ -176,7 +176,7 @@ def _check_result(root: uint256, gave: bool):
     if not gave:
         return
     header: uint256 = 0
-    words: DynArray[uint256, 64] = []
+    words: DynArray[uint256, 16] = []
     header, words = staticcall CLEARINGHOUSE.account(root)
     assert lanes._cash(header) >= 0, "margin: not enough cash"
     if lanes._count(header) == 0:
@@ -192,6 +192,6 @@ def _check_result(root: uint256, gave: bool):
 
 @internal
 @view
-def _margin(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256, uint256, uint256):
+def _margin(header: uint256, words: DynArray[uint256, 16]) -> (int256, uint256, uint256, uint256):
     engine: IRiskEngine = IRiskEngine(staticcall CLEARINGHOUSE.engines(lanes._mode(header)))
     return staticcall engine.margin(header, words)

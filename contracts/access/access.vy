@@ -16,8 +16,12 @@ uses: ownable
 
 TRADE_DOOR: constant(uint256) = 1
 LIQUIDATION_DOOR: constant(uint256) = 2
+RESTRICTED: constant(uint256) = 2  # bit of the settings: some owner is denied a mode
 RIGHT_TRADE: constant(uint256) = 1  # sign orders
 RIGHT_MARGIN: constant(uint256) = 2  # move margin between an owner's own accounts
+
+
+BASE_ENGINE: immutable(address)  # IRiskEngine of CROSS and ISOLATED
 
 
 event DoorSet:
@@ -62,15 +66,16 @@ denied_modes: public(HashMap[address, uint256])  # owner -> a bit per mode
 guardian: public(address)
 compliance: public(address)
 treasury: public(address)
-# paused bit | insurance share 24 << 8 | transfer rate 24 << 32 (ppm) | engine of CROSS << 96:
-# one slot for what every trade reads
+# paused bit | restricted bit | insurance share 24 << 8 | transfer rate 24 << 32 (ppm)
 settings: public(uint256)
-_engines: HashMap[uint256, address]  # of the other modes
+_engines: HashMap[uint256, address]  # of modes above ISOLATED
 _delegates: HashMap[address, HashMap[address, uint256]]  # rights 8 | expiry << 8
 
 
 @deploy
-def __init__(insurance_share: uint256, transfer_rate: uint256):
+def __init__(base_engine: address, insurance_share: uint256, transfer_rate: uint256):
+    assert base_engine.is_contract, "access: bad engine"
+    BASE_ENGINE = base_engine
     self._set_rates(insurance_share, transfer_rate)
 
 
@@ -96,6 +101,8 @@ def set_denied_modes(owner: address, modes: uint256):
     assert msg.sender == self.compliance, "access: not compliance"
     assert modes < 8, "access: no such mode"
     self.denied_modes[owner] = modes
+    # Until the first denial no trade looks an owner up.
+    self.settings |= RESTRICTED
     log ModesDenied(owner=owner, modes=modes)
 
 
@@ -130,12 +137,13 @@ def set_door(door: address, kind: uint256):
 
 @external
 def set_engine(mode: uint256, engine: address):
+    """
+    @notice The rule of CROSS and ISOLATED accounts is fixed at deployment: nobody can change
+            it under open positions.
+    """
     ownable._check_owner()
-    assert mode <= units.PORTFOLIO and engine.is_contract, "access: bad engine"
-    if mode == units.CROSS:
-        self.settings = (self.settings & (2**96 - 1)) | (convert(engine, uint256) << 96)
-    else:
-        self._engines[mode] = engine
+    assert mode == units.PORTFOLIO and engine.is_contract, "access: bad engine"
+    self._engines[mode] = engine
     log EngineSet(mode=mode, engine=engine)
 
 
@@ -191,8 +199,8 @@ def transfer_rate() -> uint256:
 @internal
 @view
 def _engine(mode: uint256) -> address:
-    if mode == units.CROSS:
-        return convert(self.settings >> 96, address)
+    if mode <= units.ISOLATED:
+        return BASE_ENGINE
     return self._engines[mode]
 
 
@@ -223,7 +231,8 @@ def _transfer_rate() -> uint256:
 @internal
 @view
 def _check_mode(owner: address, mode: uint256):
-    assert (self.denied_modes[owner] >> mode) & 1 == 0, "access: mode not allowed"
+    if self.settings & RESTRICTED != 0:
+        assert (self.denied_modes[owner] >> mode) & 1 == 0, "access: mode not allowed"
 
 
 @internal

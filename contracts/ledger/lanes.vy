@@ -111,7 +111,7 @@ def _pack(market: uint256, size: int256, entry: int256) -> uint256:
 
 @internal
 @pure
-def _lane_of(header: uint256, words: DynArray[uint256, 64], market: uint256) -> uint256:
+def _lane_of(header: uint256, words: DynArray[uint256, 16], market: uint256) -> uint256:
     """
     @return The account's lane in `market`; 0 when it has none
     """

@@ -35,9 +35,9 @@ _words: HashMap[uint256, uint256[64]]
 
 @internal
 @view
-def _load(account: uint256) -> (uint256, DynArray[uint256, 64]):
+def _load(account: uint256) -> (uint256, DynArray[uint256, 16]):
     header: uint256 = self.headers[account]
-    words: DynArray[uint256, 64] = []
+    words: DynArray[uint256, 16] = []
     count: uint256 = lanes._count(header)
     for i: uint256 in range(unsafe_add(count, 1) >> 1, bound=16):
         words.append(self._words[account][i])

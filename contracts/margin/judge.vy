@@ -18,7 +18,7 @@ uses: access
 
 @internal
 @view
-def _margin(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256, uint256, uint256):
+def _margin(header: uint256, words: DynArray[uint256, 16]) -> (int256, uint256, uint256, uint256):
     """
     @return equity, initial margin, maintenance margin, gross notional
     """
@@ -29,7 +29,7 @@ def _margin(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256, 
 
 @internal
 @view
-def _health(header: uint256, words: DynArray[uint256, 64]) -> int256:
+def _health(header: uint256, words: DynArray[uint256, 16]) -> int256:
     """
     @return equity minus maintenance margin
     """
@@ -43,7 +43,7 @@ def _health(header: uint256, words: DynArray[uint256, 64]) -> int256:
 
 @internal
 @view
-def _check_initial(header: uint256, words: DynArray[uint256, 64]):
+def _check_initial(header: uint256, words: DynArray[uint256, 16]):
     equity: int256 = 0
     initial: uint256 = 0
     maintenance: uint256 = 0
@@ -54,7 +54,7 @@ def _check_initial(header: uint256, words: DynArray[uint256, 64]):
 
 @internal
 @view
-def _check_withdrawal(header: uint256, words: DynArray[uint256, 64]):
+def _check_withdrawal(header: uint256, words: DynArray[uint256, 16]):
     """
     @notice Unrealised profit stays, and so does the larger of initial and transfer margin.
     """
@@ -71,7 +71,7 @@ def _check_withdrawal(header: uint256, words: DynArray[uint256, 64]):
 @internal
 @view
 def _check_reduced(
-    old_header: uint256, old_words: DynArray[uint256, 64], header: uint256, words: DynArray[uint256, 64]
+    old_header: uint256, old_words: DynArray[uint256, 16], header: uint256, words: DynArray[uint256, 16]
 ):
     """
     @notice Risk was not added: initial margin is enough, and otherwise health may not fall.

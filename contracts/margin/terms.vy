@@ -13,6 +13,9 @@
         words 1 .. 6, one a tier: lower edge 64 (money) | imf 24 | mmf 24 (ppm) |
             im deduction 64 | mm deduction 64 (money). An absent tier has the largest
             possible lower edge.
+
+        In front of them the blob has a table of one word a market (its id is the index):
+        imf 24 | mmf 24 of the first tier | lower edge of the second 64.
 """
 
 from ..math import rounding
@@ -25,7 +28,26 @@ NO_TIER: constant(uint256) = 2**64 - 1
 TERM_WORDS: constant(uint256) = 8
 TERM_BYTES: constant(uint256) = 256
 # STOP byte, then the ABI head of a dynamic array (offset, length).
-BLOB_HEAD: constant(uint256) = 65
+FRONT_HEAD: constant(uint256) = 65
+BLOB_HEAD: constant(uint256) = 65 + 64 * 32
+
+
+@internal
+@pure
+def _offset(market: uint256) -> uint256:
+    """
+    @return Where a market's terms start in the blob.
+    """
+    return unsafe_add(BLOB_HEAD, unsafe_mul(TERM_BYTES, unsafe_sub(market, 1)))
+
+
+@internal
+@pure
+def _front(first: uint256, second: uint256) -> uint256:
+    """
+    @return A market's word in the front table, from its first two tiers.
+    """
+    return ((first >> 64) & (2**48 - 1)) | ((second & (2**64 - 1)) << 48)
 
 
 @internal

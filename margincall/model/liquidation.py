@@ -103,7 +103,7 @@ def plan(state: State, now: int, victim: int, max_quanta: int = QUANTA) -> Plan:
         raise Refused("liquidation: healthy")
     quanta = QUANTA
     if equity >= legs.penalty:
-        quanta = min(smallest_quanta(legs), max_quanta)
+        quanta = smallest_quanta(legs, max_quanta)
     closes = legs.sizes() if quanta >= QUANTA else legs.closes(quanta)
     full = closes == legs.sizes()
     if full:
@@ -115,22 +115,39 @@ def plan(state: State, now: int, victim: int, max_quanta: int = QUANTA) -> Plan:
     return Plan(tuple(closes), quanta, full, equity, legs.maintenance, penalty, cut)
 
 
-def smallest_quanta(legs: _Legs) -> int:
-    """Newton steps from nothing closed; QUANTA when only a full close is left."""
-    quanta = 0
-    maintenance, slope, left = legs.maintenance, legs.slope, legs.penalty
+def smallest_quanta(legs: _Legs, max_quanta: int = QUANTA) -> int:
+    """The slice that reaches the target, at most `max_quanta`; QUANTA when nothing stays.
+
+    Newton steps from nothing closed; whole lots and least notionals can make the last step too large:
+    then it is bisected until the quantum before does not reach the target.
+    """
+
+    def missing(costs: tuple[int, int, int]) -> int:
+        return TARGET * costs[0] - (legs.equity - (legs.penalty - costs[2])) * PPM
+
+    low = high = 0
+    costs = (legs.maintenance, legs.slope, legs.penalty)
+    lacking = missing(costs)
     while True:
-        equity = legs.equity - (legs.penalty - left)
-        missing = TARGET * maintenance - equity * PPM
-        if missing <= 0:
-            return quanta
-        quanta += max(1, ceil_div((QUANTA - quanta) * missing, TARGET * slope - left * PPM))
-        if quanta >= QUANTA:
-            return QUANTA
-        closes = legs.closes(quanta)
-        maintenance, slope, left = legs.costs(closes)
-        if slope == 0:
-            return QUANTA
+        freed = TARGET * costs[1] - PPM * costs[2]
+        more = max(1, ceil_div((QUANTA - high) * lacking, freed)) if freed > 0 else QUANTA
+        low, high = high, min(high + more, max_quanta)
+        costs = legs.costs(legs.closes(high))
+        lacking = missing(costs)
+        if lacking <= 0:
+            break
+        if high == max_quanta:
+            return high
+    slope = costs[1]
+    probe = high - 1
+    while high - low > 1:
+        costs = legs.costs(legs.closes(probe))
+        if missing(costs) <= 0:
+            high, slope = probe, costs[1]
+        else:
+            low = probe
+        probe = (low + high) // 2
+    return high if slope else QUANTA
 
 
 def liquidate(state: State, now: int, victim: int, taker: int, max_quanta: int = QUANTA) -> Liquidation:

@@ -80,15 +80,16 @@ def deploy(
     else:
         money = made["Token"] = Contract(chain, token, artifacts["Token"])
     markets = new("Markets", spec.max_age)
+    engine = new("CrossMargin", markets.address)
     house = new(
         "Clearinghouse",
         money.address,
         spec.token_decimals,
         markets.address,
+        engine.address,
         spec.insurance_share,
         spec.transfer_rate,
     )
-    engine = new("CrossMargin", markets.address)
     exchange = new("Exchange", house.address, markets.address)
     modes = new("Modes", house.address, markets.address)
     liquidation = new(
@@ -99,8 +100,6 @@ def deploy(
     timelock = new("Timelock", 0, [deployer], [deployer])
 
     markets.send(deployer, "set_clearinghouse", house.address)
-    for mode in (0, 1):
-        house.send(deployer, "set_engine", mode, engine.address)
     for door, kind in (
         (exchange, TRADE_DOOR),
         (modes, TRADE_DOOR),
