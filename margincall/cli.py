@@ -14,8 +14,10 @@ from rich.console import Console
 from margincall import __version__, data
 from margincall.chain import Chain, ChainError, EmbeddedChain, Key, Reverted
 from margincall.chain.node import NodeChain
+from margincall.model import accounts as ids
+from margincall.model import money
 from margincall.protocol.artifacts import CompileError
-from margincall.protocol.config import DEFAULT
+from margincall.protocol.config import DEFAULT, ProtocolSpec
 from margincall.protocol.deploy import deploy, load, save
 from margincall.protocol.handle import Account, Protocol
 from margincall.replay.candles import BadInput, moment_of, read
@@ -55,7 +57,7 @@ def _replay_options(command: Callable) -> Callable:
         click.option(
             "--leverage",
             metavar="X|LOW-HIGH",
-            help="Everybody's leverage, or the range to draw it from. [default: 2 to what each market allows]",
+            help="Everybody's leverage, or the range to draw it from. [default: 2 to what markets allow]",
         ),
         click.option(
             "--gap",
@@ -71,6 +73,11 @@ def _replay_options(command: Callable) -> Callable:
             help="Let liquidations push prices: a million USD of forced trades moves its market by BP basis"
             " points their way, at most 30 %; half of a displacement is gone after an hour.",
         ),
+        click.option(
+            "--insurance",
+            metavar="USD",
+            help="Seed of every insurance pool. [default: 2,000,000 cross, 500,000 each market's isolated]",
+        ),
         click.option("--quiet", is_flag=True, help="No progress bar."),
     ]
     for option in reversed(options):
@@ -80,7 +87,7 @@ def _replay_options(command: Callable) -> Callable:
 
 @program.command()
 @_replay_options
-def demo(accounts, seed, leverage, gap, impact, quiet) -> None:
+def demo(accounts, seed, leverage, gap, impact, insurance, quiet) -> None:
     """Play the worked examples, then replay 9-12 October 2025; everything on the real contracts, in process.
 
     Writes build/demo/summary.json and build/demo/replay.png.
@@ -91,7 +98,7 @@ def demo(accounts, seed, leverage, gap, impact, quiet) -> None:
     _compile(console, quiet)
     examples.play(EmbeddedChain(), DEFAULT, console)
     console.print("[bold]4. BTC, ETH and SOL perps, 9-12 October 2025, five-minute candles[/bold]\n")
-    options = (accounts, seed, leverage, ",".join(MODES), gap, impact)
+    options = (accounts, seed, leverage, ",".join(MODES), gap, impact, insurance)
     _play(
         console,
         EmbeddedChain(keep_logs=False),
@@ -136,8 +143,8 @@ def demo(accounts, seed, leverage, gap, impact, quiet) -> None:
 )
 @click.option("--png", type=click.Path(path_type=Path), metavar="FILE", help="Draw the replay.")
 def replay(
-    candles, funding, accounts, seed, leverage, gap, impact, quiet, modes, start, end, max_candles, rpc, chain_id,
-    record, png,
+    candles, funding, accounts, seed, leverage, gap, impact, insurance, quiet, modes, start, end, max_candles,
+    rpc, chain_id, record, png,
 ) -> None:  # fmt: skip
     """Replay candles for two populations that hold the same trades, one isolated, one cross.
 
@@ -153,7 +160,14 @@ def replay(
     files = [Path(file) for file in candles] or data.CANDLES
     span = (_when(start, "--from"), _when(end, "--to"), max_candles)
     run = _play(
-        console, chain, files, funding, span, (accounts, seed, leverage, modes, gap, impact), quiet, to_stdout
+        console,
+        chain,
+        files,
+        funding,
+        span,
+        (accounts, seed, leverage, modes, gap, impact, insurance),
+        quiet,
+        to_stdout,
     )
     run(None if to_stdout or not record else Path(record), png)
 
@@ -162,7 +176,7 @@ def _play(console, chain: Chain, candles, funding, span, options, quiet, to_stdo
     """Check all input before anything is deployed; what is returned replays and writes."""
     from margincall.replay.engine import Replay, Settings
 
-    accounts, seed, leverage, modes, gap, impact = options
+    accounts, seed, leverage, modes, gap, impact, insurance = options
     history = read(candles, DEFAULT)
     history = history.cut(*span)
     rates = read_funding(funding, DEFAULT, history) if funding else Funding({})
@@ -175,11 +189,13 @@ def _play(console, chain: Chain, candles, funding, span, options, quiet, to_stdo
         raise BadInput(f"accounts {accounts}: expected 1 to 20,000 in each mode")
     settings = Settings(accounts, seed, parse_leverage(leverage, history.markets), wanted, gap, impact)
 
+    spec = _seeded(insurance)
+
     def run(record: Path | None, png: Path | None) -> None:
         from margincall.replay.report import Bar, print_result, summary
 
         _compile(console, quiet)
-        playing = Replay(deploy(chain, DEFAULT), history, rates, settings)
+        playing = Replay(deploy(chain, spec), history, rates, settings)
         if quiet:
             result = playing.run()
         else:
@@ -288,15 +304,26 @@ def _sender(chain: Chain, key_env: str | None, account: str | None) -> Key | _Un
     return _Unlocked(known[account.lower()])
 
 
-def _deposit(protocol: Protocol, owner, usd: str) -> None:
-    from margincall.model import accounts, money
+def _seeded(insurance: str | None) -> ProtocolSpec:
+    if insurance is None:
+        return DEFAULT
+    seed = _usd(insurance, "--insurance")
+    return DEFAULT._replace(cross_seed=seed, markets=tuple(m._replace(seed=seed) for m in DEFAULT.markets))
 
+
+def _usd(text: str, option: str) -> int:
     try:
-        if money(usd) <= 0:
-            raise ValueError
+        amount = money(text)
     except (ValueError, ZeroDivisionError):
-        raise BadInput(f"--deposit {usd}: expected an amount in USD like 1000000") from None
-    Account(protocol, owner, accounts.root(owner.address)).deposit(usd)
+        amount = 0
+    if not 0 < amount < 2**63:
+        raise BadInput(f"{option} {text}: expected an amount in USD like 1000000")
+    return amount
+
+
+def _deposit(protocol: Protocol, owner, usd: str) -> None:
+    _usd(usd, "--deposit")
+    Account(protocol, owner, ids.root(owner.address)).deposit(usd)
 
 
 # ---------------------------------------------------------------- shared

@@ -111,11 +111,11 @@ class Keeper:
         self.watch.follow()
         now = self.protocol.chain.timestamp
         health = {account: self.watch.health(account, now) for account in self.watch.twin.holders()}
-        stale = sum(1 for value in health.values() if value is None)
+        stale = sum(value is None for value in health.values())
         fresh = {account: value for account, value in health.items() if value is not None}
         self.log(
-            f"block {self.protocol.chain.block}: {len(health)} accounts with positions,"
-            f" {sum(1 for value in fresh.values() if value < 0)} below maintenance, {stale} without a fresh price"
+            f"block {self.protocol.chain.block}: {len(health)} accounts with positions, "
+            f"{sum(value < 0 for value in fresh.values())} below maintenance, {stale} without a fresh price"
         )
         below = [
             a for a, value in fresh.items() if value < 0 and accounts.owner_of(a) != int(self.sender, 16)
