@@ -94,8 +94,8 @@ def demo(accounts, seed, leverage, gap, impact, insurance, quiet) -> None:
     """
     from margincall.replay import examples
 
-    console = Console()
-    _compile(console, quiet)
+    console = _console()
+    _compile(quiet)
     examples.play(EmbeddedChain(), DEFAULT, console)
     console.print("[bold]4. BTC, ETH and SOL perps, 9-12 October 2025, five-minute candles[/bold]\n")
     options = (accounts, seed, leverage, ",".join(MODES), gap, impact, insurance)
@@ -153,7 +153,7 @@ def replay(
     they missed nobody, and compares every account with the exact model.
     """
     to_stdout = record == "-"
-    console = Console(stderr=to_stdout)
+    console = _console(stderr=to_stdout)
     chain = _node(rpc, chain_id) if rpc else _embedded(chain_id)
     if not candles and not funding:
         funding = data.FUNDING
@@ -194,12 +194,12 @@ def _play(console, chain: Chain, candles, funding, span, options, quiet, to_stdo
     def run(record: Path | None, png: Path | None) -> None:
         from margincall.replay.report import Bar, print_result, summary
 
-        _compile(console, quiet)
+        _compile(quiet)
         playing = Replay(deploy(chain, spec), history, rates, settings)
         if quiet:
             result = playing.run()
         else:
-            with Bar(console, len(history.times)) as bar:
+            with Bar(len(history.times)) as bar:
                 result = playing.run(bar)
         text = json.dumps(summary(result), indent=2)
         if to_stdout:
@@ -230,11 +230,10 @@ def _play(console, chain: Chain, candles, funding, span, options, quiet, to_stdo
 )
 def deploy_command(rpc, chain_id, out) -> None:
     """Deploy the protocol to a node and write deployments/<chain-id>.json: addresses and parameters."""
-    console = Console()
     chain = _node(rpc, chain_id)
-    _compile(console, quiet=False)
+    _compile()
     path = save(deploy(chain, DEFAULT), out)
-    console.print(f"Deployed {len(DEFAULT.markets)} markets on chain {chain.chain_id}: {path}")
+    click.echo(f"Deployed {len(DEFAULT.markets)} markets on chain {chain.chain_id}: {path}")
 
 
 @program.command()
@@ -343,7 +342,13 @@ def _when(text: str | None, option: str) -> int | None:
     return None if text is None else moment_of(text, option)
 
 
-def _compile(console: Console, quiet: bool) -> None:
+def _console(stderr: bool = False) -> Console:
+    console = Console(stderr=stderr)
+    # Where nobody sets a width (a pipe, a log) the tables take what they need.
+    return console if console.is_terminal else Console(stderr=stderr, width=120)
+
+
+def _compile(quiet: bool = False) -> None:
     """Compile what the cache lacks (the first time about half a minute) with a line that moves."""
     from margincall.protocol.artifacts import compile_all
     from margincall.protocol.deploy import CONTRACTS
@@ -351,7 +356,7 @@ def _compile(console: Console, quiet: bool) -> None:
     if quiet:
         compile_all(CONTRACTS)
         return
-    with console.status("compiling contracts") as status:
+    with Console(stderr=True).status("compiling contracts") as status:
         compile_all(
             CONTRACTS, lambda name, done, total: status.update(f"compiled {name} ({done} of {total})")
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from margincall.protocol.config import USD
@@ -113,16 +113,17 @@ def impact_rule(basis_points: float) -> str:
 
 
 class Bar:
-    """A progress bar: time of the candle, prices, liquidations so far."""
+    """A progress bar on standard error: time of the candle, prices, liquidations so far."""
 
-    def __init__(self, console: Console, candles: int) -> None:
+    def __init__(self, candles: int) -> None:
+        console = Console(stderr=True)
         self._bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(compact=True),
+            BarColumn(bar_width=10),
+            TextColumn("{task.percentage:>3.0f} %"),
             console=console,
             transient=True,
+            disable=not console.is_terminal,
         )
         self._task = self._bar.add_task("deposits and opening trades", total=candles)
 
@@ -136,10 +137,12 @@ class Bar:
     def __call__(self, done: int, total: int, replay: Replay) -> None:
         if done % 4 and done != total:
             return
-        prices = "  ".join(
-            f"{market.symbol} {market.usd(replay.desk.marks[market.id]):,.5g}"
-            for market in replay.markets.values()
-        )
-        counts = "  ".join(f"{mode} {found.liquidations:,}" for mode, found in replay.result.modes.items())
-        text = f"{moment(replay.history.times[done - 1])}  {prices}  liquidations: {counts}"
+        marks = replay.desk.marks
+        prices = " ".join(f"{m.symbol} {_short(m.usd(marks[m.id]))}" for m in replay.markets.values())
+        counts = " ".join(f"{mode} {found.liquidations:,}" for mode, found in replay.result.modes.items())
+        text = f"{moment(replay.history.times[done - 1])[5:]} {prices} | liquidations {counts}"
         self._bar.update(self._task, completed=done, description=text)
+
+
+def _short(price: float) -> str:
+    return f"{price:,.0f}" if price >= 1_000 else f"{price:,.2f}"
