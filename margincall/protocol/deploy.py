@@ -19,7 +19,6 @@ from margincall.protocol.handle import Protocol
 CONTRACTS = (
     "Markets",
     "Clearinghouse",
-    "CrossMargin",
     "Exchange",
     "Modes",
     "Liquidation",
@@ -80,13 +79,12 @@ def deploy(
     else:
         money = made["Token"] = Contract(chain, token, artifacts["Token"])
     markets = new("Markets", spec.max_age)
-    engine = new("CrossMargin", markets.address)
     house = new(
         "Clearinghouse",
         money.address,
         spec.token_decimals,
         markets.address,
-        engine.address,
+        markets.address,  # the margin rule of cross and isolated accounts
         spec.insurance_share,
         spec.transfer_rate,
     )
