@@ -113,13 +113,13 @@ def impact_rule(basis_points: float) -> str:
 
 
 class Bar:
-    """A progress bar on standard error: time of the candle, prices, liquidations so far."""
+    """A progress bar on standard error: time of the candle, prices, liquidations so far by mode."""
 
     def __init__(self, candles: int) -> None:
         console = Console(stderr=True)
         self._bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=10),
+            BarColumn(bar_width=6),
             TextColumn("{task.percentage:>3.0f} %"),
             console=console,
             transient=True,
@@ -140,9 +140,9 @@ class Bar:
         marks = replay.desk.marks
         prices = " ".join(f"{m.symbol} {_short(m.usd(marks[m.id]))}" for m in replay.markets.values())
         counts = " ".join(f"{mode} {found.liquidations:,}" for mode, found in replay.result.modes.items())
-        text = f"{moment(replay.history.times[done - 1])[5:]} {prices} | liquidations {counts}"
+        text = f"{moment(replay.history.times[done - 1])[5:]} {prices} | {counts}"
         self._bar.update(self._task, completed=done, description=text)
 
 
 def _short(price: float) -> str:
-    return f"{price:,.0f}" if price >= 1_000 else f"{price:,.2f}"
+    return f"{price:,.0f}" if price >= 100 else f"{price:,.4g}"
