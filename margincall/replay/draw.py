@@ -46,7 +46,7 @@ def draw(result: Result, path: Path) -> None:
     _prices(over_time, result, times)
     _volume(volume, result, times)
     _levels(levels, result)
-    figure.suptitle(_headline(result), x=0.01, ha="left", fontsize=14)
+    figure.suptitle(_headline(result), x=0.01, ha="left", fontsize=13)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=130)
     plt.close(figure)
@@ -54,10 +54,10 @@ def draw(result: Result, path: Path) -> None:
 
 def _headline(result: Result) -> str:
     parts = [
-        f"{mode} {found.notional / MILLION:,.1f} M USD liquidated, {found.emptied:,} owners emptied"
+        f"{mode} {found.notional / MILLION:,.1f} M USD liquidated, {found.emptied:,} emptied"
         for mode, found in result.modes.items()
     ]
-    return f"{result.settings.accounts:,} traders a mode, the same trades:   " + "   |   ".join(parts)
+    return f"{result.settings.accounts:,} traders a mode, the same trades:  " + "   |   ".join(parts)
 
 
 def _prices(axes, result: Result, times: list[datetime]) -> None:
