@@ -90,9 +90,7 @@ def deploy(
     )
     exchange = new("Exchange", house.address, markets.address)
     modes = new("Modes", house.address, markets.address)
-    liquidation = new(
-        "Liquidation", house.address, markets.address, spec.liquidator_share, spec.reward
-    )
+    liquidation = new("Liquidation", house.address, markets.address, spec.liquidator_share, spec.reward)
     new("Lens", house.address, markets.address)
     feed = new("SignedFeed", [signer.address for signer in signers], spec.quorum)
     timelock = new("Timelock", 0, [deployer], [deployer])
@@ -118,9 +116,7 @@ def list_market(markets: Contract, sender: str, feed: str, market: MarketSpec) -
     markets.send(sender, "set_terms", market.id, fees_tuple(market.terms), list(market.terms.tiers))
 
 
-def _seed_insurance(
-    house: Contract, money: Contract, deployer: str, spec: ProtocolSpec, mints: bool
-) -> None:
+def _seed_insurance(house: Contract, money: Contract, deployer: str, spec: ProtocolSpec, mints: bool) -> None:
     scale = 10 ** (spec.token_decimals - 6)
     seeds = {0: spec.cross_seed} | {market.id: market.seed for market in spec.markets}
     if mints:
@@ -196,7 +192,9 @@ def load(chain: Chain, path: Path, signers: list[Key] | None = None) -> Protocol
         }
         expected = record["chain_id"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ChainError(f"{path} is not a deployment file ({error}); write one with the deploy script")
+        raise ChainError(
+            f"{path} is not a deployment file ({error}); write one with the deploy script"
+        ) from None
     if expected != chain.chain_id:
         raise ChainError(
             f"{path} was deployed on chain {expected}, this node is chain {chain.chain_id};"

@@ -126,9 +126,7 @@ class Protocol:
         self, victim: int, taker: Account, max_quanta: int = QUANTA, at: int | None = None
     ) -> Receipt:
         """Take over a slice of account id `victim` into `taker`. Raises Reverted when it is healthy."""
-        return self.liquidation.send(
-            taker.owner.address, "liquidate", victim, taker.id, max_quanta, at=at
-        )
+        return self.liquidation.send(taker.owner.address, "liquidate", victim, taker.id, max_quanta, at=at)
 
     # ------------------------------------------------------------ the twin
 
@@ -201,9 +199,7 @@ class Account:
 
     def to_cross(self, symbol: str, number: int = 0) -> Receipt:
         """Move a vault's position and cash into this account."""
-        return self.protocol.modes.send(
-            self.owner.address, "switch_to_cross", self.vault(symbol, number)
-        )
+        return self.protocol.modes.send(self.owner.address, "switch_to_cross", self.vault(symbol, number))
 
     # ------------------------------------------------------------ trading
 
@@ -220,9 +216,7 @@ class Account:
         held = self.size(symbol, mode, number)
         if held == 0:
             raise ValueError(f"no {mode} position in {symbol} to close")
-        return self.trade(
-            symbol, -held, mode=mode, number=number, in_lots=True, reduce_only=True, **options
-        )
+        return self.trade(symbol, -held, mode=mode, number=number, in_lots=True, reduce_only=True, **options)
 
     def trade(
         self,
@@ -304,9 +298,7 @@ class Account:
     # ------------------------------------------------------------ internal
 
     def _move(self, source: int, target: int, usd) -> Receipt:
-        return self.protocol.modes.send(
-            self.owner.address, "move_margin", source, target, money(usd)
-        )
+        return self.protocol.modes.send(self.owner.address, "move_margin", source, target, money(usd))
 
     def _margin_of(self, market: MarketSpec, raw: int, leverage, margin) -> int:
         if margin is not None and leverage is not None:

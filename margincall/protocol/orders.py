@@ -11,9 +11,7 @@ from margincall.chain.keys import Key
 NO_EXPIRY = 2**40
 MAX_FEE = 2**16
 
-_DOMAIN = keccak(
-    text="EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
-)
+_DOMAIN = keccak(text="EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
 _ORDER = keccak(
     text="Order(uint256 account,uint256 market,int256 size,uint256 price,uint256 margin,"
     "uint256 maxFee,uint256 expiry,uint256 salt,bool reduceOnly)"
