@@ -168,7 +168,7 @@ def _large_liquidation(chain: Chain) -> dict[str, int]:
     taker = _rich(protocol, "liquidator", 10**6)
     at = chain.timestamp + 100
     for i in range(0, 32, 8):
-        protocol.set_prices({symbol: 94_500 for symbol in symbols[i : i + 8]}, at=at + i)
+        protocol.set_prices(dict.fromkeys(symbols[i : i + 8], 94500), at=at + i)
     receipt = protocol.liquidate(account.id, taker)
     return {"liquidation, 32 perps, slice": receipt.gas_used}
 
@@ -181,7 +181,7 @@ def _many(chain: Chain, count: int, seen=None) -> tuple[Protocol, Account]:
     protocol = deploy(chain, many_markets(count))
     symbols = [market.symbol for market in protocol.spec.markets]
     for i in range(0, count, 8):
-        protocol.set_prices({symbol: 100_000 for symbol in symbols[i : i + 8]})
+        protocol.set_prices(dict.fromkeys(symbols[i : i + 8], 100000))
     account = _rich(protocol, "many", 2_300)
     for i, symbol in enumerate(symbols):
         account.buy(symbol, "0.01")

@@ -616,7 +616,7 @@ def test_no_renouncing():
 @pytest.mark.parametrize("decimals", [5, 19])
 def test_decimals_of_the_token(decimals):
     with world() as w:
-        engine = w.protocol.contracts["CrossMargin"].address
+        engine = w.markets.address
         with w.refused("clearing: token decimals"):
             w.new("Clearinghouse", w.token.address, decimals, w.markets.address, engine, 0, 0)
 

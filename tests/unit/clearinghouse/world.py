@@ -86,6 +86,7 @@ def world(spec: ProtocolSpec = DEFAULT, token: Artifact | None = None) -> Iterat
     """A `World` on a snapshot."""
     protocol = deployed(spec, token)
     mark = protocol.chain.snapshot()
+    protocol._salts.clear()  # those that other tests used are free again
     try:
         yield World(protocol, token)
     finally:

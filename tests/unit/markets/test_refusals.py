@@ -317,7 +317,7 @@ def test_no_clearinghouse_but_the_first_can_charge():
 
 
 def test_every_reason_is_provoked():
-    given = reasons_in("Markets.vy", "margin/terms.vy")
+    given = reasons_in("markets/prices.vy", "markets/listing.vy", "margin/cross.vy", "margin/terms.vy")
     # mm >= step + penalty * (1 + step) is checked first, so 1.2 * mm > penalty always holds: this check
     # says what the slice needs and would bind only if TARGET fell below one.
     unreachable = {"terms: target below penalty"}
