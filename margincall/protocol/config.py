@@ -106,4 +106,4 @@ DEFAULT = ProtocolSpec(
         MarketSpec(3, "SOL", 6, RULES, _terms(1_000_000, 50_000, 30_000), 500_000 * USD),
     )
 )
-"""BTC and ETH at up to 25x, SOL at up to 20x; the terms of the demo and of the tests unless they say otherwise."""
+"""BTC and ETH at up to 25x, SOL at up to 20x: the terms of the demo, and of the tests unless they say so."""
