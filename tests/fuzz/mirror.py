@@ -1,0 +1,46 @@
+"""The chain's state as the twin keeps it, read from storage: to run one operation on both and compare."""
+
+from __future__ import annotations
+
+from margincall.model import State, accounts
+from tests.unit.clearinghouse.world import World
+
+GRACE_FLAG = 1 << 30
+
+
+def mirror(w: World, roots: list[int]) -> State:
+    """A `State` with everything that the contracts store for `roots` and their vaults (number 0)."""
+    state = w.protocol.twin()
+    state.insurance, state.treasury = {}, {}
+    for market_id, market in state.markets.items():
+        last = w.markets.call("last_price", market_id)
+        market.mark, market.published, market.accrued_at, market.funding, market.rate = last
+        charged = w.markets.call("social", market_id)
+        market.social_long, market.social_short = charged & (2**128 - 1), charged >> 128
+        market.grace_until = w.markets.call("grace_until", market_id)
+        word = w.markets.call("rate_lanes", (market_id - 1) >> 3) >> ((market_id - 1) & 7) * 32
+        market.grace_flag = bool(word & GRACE_FLAG)
+        market.forget_quote()
+        state.open_interest[market_id] = w.house.call("open_interest", market_id)
+        state.deficit[market_id] = w.house.call("deficits", market_id)
+    for pool in range(len(state.markets) + 1):
+        state.insurance[pool], state.treasury[pool] = w.pool(pool)
+    for root in roots:
+        for account in (root, *(accounts.vault(root, market) for market in state.markets)):
+            header, words = w.house.call("account", account)
+            cash, count, mode = accounts.unpack_header(header)
+            assert mode == (accounts.mode_of(account) if header else 0)
+            state.write(account, cash, accounts.unpack_words(words, count))
+        state.denied[root >> 96] = w.house.call("denied_modes", f"0x{root >> 96:040x}")
+    state.residue = w.house.call("residue")
+    state.paused = w.house.call("paused")
+    return state
+
+
+def image(state: State) -> dict:
+    """Everything stored, comparable: what is zero is not there."""
+    stored = {name: {k: v for k, v in getattr(state, name).items() if v} for name in State._DICTS}
+    return stored | {
+        "residue": state.residue,
+        "markets": {market: known.snapshot() for market, known in state.markets.items()},
+    }
