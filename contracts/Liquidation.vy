@@ -55,13 +55,6 @@ event LegTaken:
     price: uint256
 
 
-event Charged:
-    victim: indexed(uint256)
-    market: indexed(uint256)
-    longs: bool
-    amount: uint256
-
-
 struct Book:
     equity: int256
     maintenance: uint256
@@ -107,7 +100,7 @@ def liquidate(victim: uint256, taker: uint256, max_quanta: uint256) -> uint256:
     assert book.equity < convert(book.maintenance, int256), "liquidation: healthy"
     quotes: DynArray[IMarkets.Pin, 32] = self._quotes(header, words)
     quanta: uint256 = QUANTA
-    left: DynArray[uint256, 16] = self._after_slice(header, words, quotes, QUANTA)
+    left: DynArray[uint256, 16] = []
     penalty_left: uint256 = 0
     if book.equity >= convert(book.penalty, int256):
         quanta, left, penalty_left = self._slice(header, words, quotes, book, max_quanta)
@@ -272,20 +265,22 @@ def _take(
     quanta: uint256,
 ):
     """
-    @notice Post the take-over of everything but `left`.
+    @notice Post the take-over of everything, or of everything but `left`.
     """
     full: bool = quanta == QUANTA
     pool: uint256 = lanes._vault_market(victim)
     s: Settlement = self._settlement(book, penalty_left, full, pool)
     charges: DynArray[IClearinghouse.Charge, 32] = []
     if s.socialised > 0:
-        charges = self._charges(victim, header, words, quotes, s.socialised)
+        charges = self._charges(header, words, quotes, s.socialised)
     taken: DynArray[IClearinghouse.Leg, 32] = []
     for i: uint256 in range(lanes._count(header), bound=32):
         lane: uint256 = lanes._lane(words[i >> 1], i)
         market: uint256 = lanes._market(lane)
         size: int256 = lanes._size(lane)
-        closing: int256 = lanes._size(lanes._lane(left[i >> 1], i)) - size
+        closing: int256 = -size
+        if not full:
+            closing += lanes._size(lanes._lane(left[i >> 1], i))
         if closing == 0:
             continue
         amount: int256 = legs._closing_amount(size, closing, quotes[i])
@@ -343,8 +338,8 @@ def _settlement(book: Book, penalty_left: uint256, full: bool, pool: uint256) ->
 
 
 @internal
+@pure
 def _charges(
-    victim: uint256,
     header: uint256,
     words: DynArray[uint256, 16],
     quotes: DynArray[IMarkets.Pin, 32],
@@ -379,5 +374,4 @@ def _charges(
         lane: uint256 = lanes._lane(words[i >> 1], i)
         longs: bool = lanes._size(lane) < 0
         charges.append(IClearinghouse.Charge(market=lanes._market(lane), longs=longs, amount=share))
-        log Charged(victim=victim, market=lanes._market(lane), longs=longs, amount=share)
     return charges
