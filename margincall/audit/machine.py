@@ -1,0 +1,238 @@
+"""The state machine: every operation on the real contracts and on their exact twin, then every property.
+
+    machine = Machine(SETTINGS["plain"])
+    for _ in range(1_000):
+        machine.step(draw)
+
+A violated property or a difference between contracts and twin raises `Violation` with the last actions.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from margincall.audit.book import OrderBook
+from margincall.audit.draw import Draw
+from margincall.audit.mirror import Mirror
+from margincall.audit.settings import Setting
+from margincall.audit.world import MARKETS, World
+from margincall.chain import Contract
+from margincall.chain.base import Receipt, Reverted
+from margincall.model import Refused
+from margincall.model.margin import Margin, margin
+
+ANY = "(any reason)"
+
+
+class Violation(AssertionError):
+    """A property does not hold, or contracts and twin differ."""
+
+
+class Action(NamedTuple):
+    """One transaction. `twin(now)` applies it to the model, or is None when it changes nothing there;
+    `refusal`: why the contracts must refuse it although the twin would not (access, orders, the token);
+    `named`: accounts that it may change; `seconds`: after the last block; `done(now)`: bookkeeping of
+    the machine on success; `facts`: what its properties need to know."""
+
+    kind: str
+    sender: str
+    target: Contract
+    call: tuple
+    twin: Callable[[int], Any] | None = None
+    named: frozenset[int] = frozenset()
+    refusal: str | Callable[[int], str | None] | None = None
+    seconds: int = 1
+    done: Callable[[int], None] | None = None
+    facts: dict = {}
+
+
+class View(NamedTuple):
+    """The twin before an action. quotes: market -> quote at the action's time, None when stale."""
+
+    cash: dict[int, int]
+    positions: dict[int, tuple]
+    insurance: dict[int, int]
+    treasury: dict[int, int]
+    deficit: dict[int, int]
+    residue: int
+    social: tuple[tuple[int, int], ...]
+    prices: tuple[tuple, ...]
+    held: int
+    extra: int
+    margins: dict[int, Margin | None]
+
+
+class Step(NamedTuple):
+    """What happened: `touched` accounts differ from before; `result` is the twin's."""
+
+    action: Action
+    now: int
+    ok: bool
+    reason: str
+    before: View
+    result: Any
+    receipt: Receipt | None
+    touched: frozenset[int]
+
+
+class Machine:
+    """A world, its twin, an operation at a time. `counts`: what was reached; `checked`: property id ->
+    how often it was really checked; `refusals`: reasons."""
+
+    def __init__(self, setting: Setting, rates: dict[str, int] | None = None) -> None:
+        from margincall.audit import operations, properties
+
+        self.setting = setting
+        self.world = World(setting)
+        self.chain, self.twin, self.protocol = self.world.chain, self.world.twin, self.world.protocol
+        self.book = OrderBook(self.world)
+        self.mirror = Mirror(self.world)
+        self.counts: Counter = Counter()
+        self.checked: Counter = Counter()
+        self.refusals: Counter = Counter()
+        self.steps = 0
+        self.queue: deque[Callable[[Machine], Action | None]] = deque()
+        self.history: deque[str] = deque(maxlen=25)
+        self.trend = dict.fromkeys(MARKETS, 1)
+        self.pending: list[tuple] = []
+        self.slack = dict.fromkeys(MARKETS, 0)
+        self.memory: dict[str, Any] = {}
+        self._pick = operations.picker(setting)
+        self._properties = properties
+        self._rates = properties.RATES if rates is None else rates
+        self._margins: tuple[int, dict] = (-1, {})
+        operations.start(self)
+
+    # ------------------------------------------------------------ driving
+
+    def step(self, draw: Draw) -> Step | None:
+        """Draw one operation and do it; None when it had nothing to do."""
+        if self.queue:
+            action = self.queue.popleft()(self)
+        else:
+            action = self._pick(self, draw)
+        if action is None:
+            return None
+        step = self.do(action)
+        for name, rate in self._rates.items():
+            if self.steps % rate == 0:
+                self._properties.run_sometimes(name, self, draw)
+        return step
+
+    def do(self, action: Action) -> Step:
+        """Apply an action to the contracts and the twin, compare them, check every property."""
+        self.steps += 1
+        now = self.chain.timestamp + action.seconds
+        before = self._view(now, action)
+        wanted, result = self._on_twin(action, now)
+        reason, receipt = self._on_chain(action, now)
+        ok = receipt is not None
+        self.history.append(f"{self.steps} t={now} {action.kind} {_short(action.call)} -> {reason or 'ok'}")
+        if (wanted or "") != reason and not (wanted == ANY and not ok):
+            self.fail("differential", f"{action.kind}: contracts {reason or 'ok'!r}, twin {wanted or 'ok'!r}")
+        self._margins = (-1, {})
+        if ok and action.done:
+            action.done(now)
+        if differences := self.mirror.check():
+            self.fail("differential", f"{action.kind}: " + "; ".join(differences))
+        self.checked["storage"] += 1
+        self.counts[f"{action.kind} {'ok' if ok else 'refused'}"] += 1
+        if not ok:
+            self.refusals[reason] += 1
+        step = Step(action, now, ok, reason, before, result, receipt, self._touched(before))
+        self._properties.run_every_step(self, step)
+        return step
+
+    def forget(self) -> None:
+        """Drop cached margins after the state was put back."""
+        self._margins = (-1, {})
+
+    def fail(self, name: str, message: str) -> None:
+        """Raise a Violation of property `name`."""
+        lines = "\n  ".join(self.history)
+        raise Violation(f"{name}: {message}\n  setting {self.setting.name}, last actions:\n  {lines}")
+
+    def need(self, name: str, holds: bool, message: Any = "") -> None:
+        """Fail unless `holds`; counts one check of the property."""
+        if not holds:
+            self.fail(name, str(message() if callable(message) else message))
+        self.checked[name] += 1
+
+    # ------------------------------------------------------------ reading
+
+    def margins(self, now: int | None = None) -> dict[int, Margin | None]:
+        """Margin of every account with positions (None: a price is stale), now or at the last block."""
+        now = self.chain.timestamp if now is None else now
+        if self._margins[0] != now:
+            twin = self.twin
+            self._margins = (now, {a: self.margin_of(a, now) for a in twin.positions})
+        return self._margins[1]
+
+    def margin_of(self, account: int, now: int) -> Margin | None:
+        """Margin of one account; None when a price is stale."""
+        twin = self.twin
+        positions = twin.positions.get(account, ())
+        try:
+            return margin(twin.cash.get(account, 0), positions, twin.markets, now, twin.max_age)
+        except Refused:
+            return None
+
+    def unhealthy(self, now: int | None = None) -> list[int]:
+        """Accounts below maintenance."""
+        return [a for a, x in self.margins(now).items() if x and x.equity < x.maintenance]
+
+    def fresh(self, now: int, seconds: int = 0) -> bool:
+        """Whether every price is usable until `seconds` from `now`."""
+        return all(
+            m.mark and now + seconds <= m.published + self.twin.max_age for m in self.twin.markets.values()
+        )
+
+    # ------------------------------------------------------------ internal
+
+    def _view(self, now: int, action: Action) -> View:
+        twin = self.twin
+        markets = twin.markets.values()
+        margins = {a: self.margin_of(a, now) for a in action.named}
+        return View(
+            twin.cash.copy(),
+            twin.positions.copy(),
+            twin.insurance.copy(),
+            twin.treasury.copy(),
+            twin.deficit.copy(),
+            twin.residue,
+            tuple((m.social_long, m.social_short) for m in markets),
+            tuple((m.mark, m.published, m.funding, m.rate) for m in markets),
+            self.world.held,
+            self.world.extra,
+            margins,
+        )
+
+    def _on_twin(self, action: Action, now: int) -> tuple[str | None, Any]:
+        refusal = action.refusal(now) if callable(action.refusal) else action.refusal
+        if refusal is not None or action.twin is None:
+            return refusal, None
+        try:
+            return None, action.twin(now)
+        except Refused as error:
+            return error.reason, None
+
+    def _on_chain(self, action: Action, now: int) -> tuple[str, Receipt | None]:
+        try:
+            return "", self.world.send(action.sender, action.target, action.call, now)
+        except Reverted as error:
+            return error.reason or "(no reason)", None
+
+    def _touched(self, before: View) -> frozenset[int]:
+        cash, positions = self.twin.cash, self.twin.positions
+        changed = {a for a, x in cash.items() if before.cash.get(a, 0) != x}
+        changed.update(a for a, x in before.cash.items() if x and a not in cash)
+        changed.update(a for a, x in positions.items() if before.positions.get(a) is not x)
+        changed.update(a for a in before.positions if a not in positions)
+        return frozenset(changed)
+
+
+def _short(call: tuple) -> str:
+    text = str(call)
+    return text if len(text) < 400 else text[:400] + "..."

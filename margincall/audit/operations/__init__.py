@@ -1,0 +1,75 @@
+"""What the machine does. Each operation draws its details and returns an `Action`, or None when there is
+nothing to do it on; `picker` chooses among them by weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from margincall.audit.operations import admin, boundary, money, prices, strangers, token, trades
+from margincall.audit.settings import Setting
+
+COMMON = {
+    prices.step_inside: 20,
+    prices.step_all: 3,
+    prices.refused_report: 2,
+    trades.trade: 22,
+    trades.reduce: 9,
+    trades.bad_order: 2,
+    trades.cancel: 2,
+    trades.liquidate: 15,
+    trades.switch_to_isolated: 4,
+    trades.switch_to_cross: 4,
+    money.deposit: 5,
+    money.withdraw: 6,
+    money.move_margin: 7,
+    money.close_account: 1,
+    money.fund_insurance: 1,
+    money.collect_fees: 1,
+    money.donate: 1,
+    admin.pause: 1,
+    admin.deny: 1,
+    admin.delegate: 1,
+    admin.parameters: 2,
+    strangers.attempt: 3,
+    boundary.boundary: 3,
+    token.wallet_answer: 1,
+}
+WILD = {prices.jump: 2, prices.silence: 1}
+"""Outside the price envelope: jumps, and silences after which prices are stale."""
+HOSTILE = {token.set_mode: 5, token.blacklist: 2}
+
+
+def picker(setting: Setting) -> Callable:
+    """The weighted choice of a setting: `pick(machine, draw) -> Action | None`."""
+    weights = dict(COMMON)
+    if setting.envelope:
+        return _envelope(weights)
+    weights |= WILD
+    if setting.hostile:
+        weights |= HOSTILE
+    table = [operation for operation, weight in weights.items() for _ in range(weight)]
+    return lambda machine, draw: draw.choice(table)(machine, draw)
+
+
+def _envelope(weights: dict[Callable, int]) -> Callable:
+    """Keepers first: while an account can be liquidated nothing else happens, and no price moves before it
+    is healthy or flat again. Terms stay (a raise of maintenance is a step of its own)."""
+    del weights[boundary.boundary], weights[admin.parameters]
+    table = [operation for operation, weight in weights.items() for _ in range(weight)]
+
+    def pick(machine, draw):
+        if not machine.fresh(machine.chain.timestamp, 30):
+            return prices.report(machine, {m: k.mark for m, k in machine.twin.markets.items()}, 1)
+        action = trades.keep(machine)
+        return action or draw.choice(table)(machine, draw)
+
+    return pick
+
+
+def start(machine) -> None:
+    """First prices, first deposits: the machine's own actions, so all properties see them."""
+    machine.do(prices.report(machine, machine.setting.marks, 1))
+    for index, root in enumerate(machine.world.roots):
+        amount = 2_000_000 if index == 0 else (300, 3_000, 8_000, 30_000)[index % 4]
+        machine.do(money.deposit_of(machine, root, amount * 10**6))

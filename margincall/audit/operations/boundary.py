@@ -1,0 +1,58 @@
+"""To the exact boundary of liquidation: by price to within a tick, by money to the unit."""
+
+from __future__ import annotations
+
+from margincall.audit.machine import Action, Machine
+from margincall.audit.operations import money, prices, trades
+from margincall.model import Refused, accounts, liquidation_price
+from margincall.model.arithmetic import MAX_PRICE, PPM
+
+
+def boundary(machine: Machine, draw) -> Action | None:
+    """Publish the price at which an account becomes liquidatable, or one unit to either side; then pay in
+    what makes equity equal the requirement, or a unit less or more; then try to liquidate.
+    """
+    twin = machine.twin
+    if not twin.positions:
+        return None
+    account = draw.choice(list(twin.positions))
+    market = draw.choice(twin.positions[account])[0]
+    known = twin.markets[market]
+    for seconds in (2, 12, 40):
+        try:
+            price = liquidation_price(twin, machine.chain.timestamp + seconds, account, market)
+        except Refused:
+            return None
+        if price is None:
+            return None
+        target = min(max(price + draw.choice((-1, 0, 0, 1)), 1), MAX_PRICE)
+        intervals = max((machine.chain.timestamp + seconds - known.published) // known.rules.interval, 1)
+        limit = min(known.rules.step * intervals, 500_000)
+        if abs(target - known.mark) * PPM <= known.mark * limit:
+            machine.queue.append(lambda m: _to_the_unit(m, account, draw.choice((-1, 0, 1))))
+            machine.queue.append(lambda m: _attempt(m, account))
+            return prices.report(machine, {market: target}, seconds, kind="boundary price")
+    return None
+
+
+def _to_the_unit(machine: Machine, account: int, offset: int) -> Action | None:
+    """Money that leaves equity - maintenance = `offset` two seconds later, when the next call comes."""
+    later = machine.chain.timestamp + 2
+    found = machine.margin_of(account, later)
+    if found is None or account not in machine.twin.positions:
+        return None
+    amount = found.maintenance - found.equity + offset
+    if amount <= 0:
+        return None
+    if accounts.is_vault(account):
+        return money.move(machine, accounts.parent(account), account, amount, None)
+    return money.deposit_of(machine, account, amount)
+
+
+def _attempt(machine: Machine, account: int) -> Action | None:
+    if account not in machine.twin.positions:
+        return None
+    taker = machine.world.roots[0]
+    if taker >> 96 == account >> 96:
+        taker = machine.world.roots[2]
+    return trades.take(machine, account, taker, 1_000)

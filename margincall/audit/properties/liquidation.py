@@ -1,0 +1,260 @@
+"""Transition properties of a liquidation that succeeded."""
+
+from __future__ import annotations
+
+from margincall.audit.machine import Machine, Step
+from margincall.audit.world import MARKETS
+from margincall.model import accounts
+from margincall.model.arithmetic import INDEX_SCALE, NOTIONAL_SCALE, PPM, RATE_SCALE, ceil_div
+from margincall.model.margin import Margin, bracket_of
+
+QUANTA, TARGET = 1_000, 1_200_000
+
+
+def _views(machine: Machine, step: Step) -> tuple[Margin, Margin]:
+    """The victim's margin before and after; a vault that became flat counts with what its parent got."""
+    victim = step.action.facts["victim"]
+    after = machine.margin_of(victim, step.now)
+    if accounts.is_vault(victim) and victim not in machine.twin.positions:
+        root = accounts.parent(victim)
+        got = machine.twin.cash.get(root, 0) - step.before.cash.get(root, 0)
+        after = after._replace(equity=got)
+    return step.before.margins[victim], after
+
+
+def i_16_23_37(machine: Machine, step: Step) -> None:
+    """I-16: it succeeded => Eq < MM at this second's prices, no market of a closed leg in grace. I-23: the
+    victim ends with positions, or flat with cash >= 0 (a vault with none). I-37: gas <= 300k + 250k a leg,
+    far below half a block.
+    """
+    facts, before = step.action.facts, step.before
+    victim = facts["victim"]
+    old = before.margins[victim]
+    machine.need("I-16", old.equity < old.maintenance, old)
+    held = before.positions[victim]
+    left = {m: q for m, q, _ in machine.twin.positions.get(victim, ())}
+    closed = [m for m, q, _ in held if left.get(m, 0) != q]
+    machine.need("I-16", not any(machine.twin.markets[m].in_grace(step.now) for m in closed), "grace")
+    if not left:
+        cash = machine.twin.cash.get(victim, 0)
+        machine.need("I-23", cash == 0 if accounts.is_vault(victim) else cash >= 0, cash)
+    legs = len(held)
+    machine.need("I-37", step.receipt.gas_used <= 300_000 + 250_000 * legs, step.receipt.gas_used)
+    _count(machine, step, old)
+
+
+def _count(machine: Machine, step: Step, old: Margin) -> None:
+    plan, outcome = step.result
+    counts = machine.counts
+    counts["full liquidation" if plan.full else "partial liquidation"] += 1
+    counts["insolvent liquidation"] += old.equity < 0
+    counts["socialised liquidation"] += outcome.socialised > 0
+    counts["reward paid by insurance"] += outcome.reward > 0
+    counts["liquidation of a vault"] += accounts.is_vault(step.action.facts["victim"])
+    counts["liquidation of several legs"] += len(step.before.positions[step.action.facts["victim"]]) > 1
+    counts["liquidation in a pause"] += machine.twin.paused
+    if abs(old.equity - old.maintenance) <= 1:
+        counts["liquidation one unit below the requirement"] += 1
+
+
+def i_13(machine: Machine, step: Step) -> None:
+    """What was computed before (from the state one second earlier, for this second) is what happened:
+    equity, maintenance, quanta, penalty to the unit.
+    """
+    facts = step.action.facts
+    expected = facts["model"]
+    if expected is None or isinstance(expected, str):
+        return
+    done = step.result.plan
+    same = (done.equity, done.maintenance) == (expected.equity, expected.maintenance)
+    if facts["quanta"] == QUANTA:
+        same = same and (done.quanta, done.penalty) == (expected.quanta, expected.penalty)
+    returned = int.from_bytes(step.receipt.output[:32], "big")
+    machine.need("I-13", same and returned == done.quanta, lambda: (expected, done, returned))
+
+
+def i_18_20(machine: Machine, step: Step) -> None:
+    """I-18: max(0, -Eq') <= max(0, -Eq); of a slice H' >= H and Eq'/MM' >= Eq/MM (Eq >= the penalty of the
+    whole, so Eq/N > pen). I-20: 0 <= Eq - Eq' <= min(pen N_closed, max(Eq, 0)) before absorption, each
+    leg's rounding a unit or two on top.
+    """
+    old, new = _views(machine, step)
+    plan, outcome = step.result
+    legs = len(plan.closes)
+    machine.need("I-18", max(0, -new.equity) <= max(0, -old.equity), (old, new))
+    if not plan.full:
+        machine.need("I-18", new.equity - new.maintenance >= old.equity - old.maintenance, (old, new))
+        better = (new.equity + 2 * legs) * old.maintenance >= old.equity * new.maintenance
+        machine.need("I-18", better, (old, new))
+    cost = old.equity + outcome.shortfall - new.equity
+    bound = 0
+    held = step.before.positions[step.action.facts["victim"]]
+    for (market, _, _), closed in zip(held, plan.closes, strict=True):
+        known = machine.twin.markets[market]
+        bound += ceil_div(closed * known.mark * known.terms.penalty, RATE_SCALE)
+    bound = min(bound + legs, max(old.equity, 0))
+    machine.need("I-20", 0 <= cost <= bound + 2 * legs, lambda: (cost, bound, legs))
+
+
+def i_19(machine: Machine, step: Step) -> None:
+    """The least quantum that restores Eq >= 1.2 MM: the slice taken does, the quantum before does not; or
+    the caller asked for less. A whole account goes only when Eq < its penalty or nothing smaller reaches
+    the target (then the quantum before the first that leaves nothing does not).
+    """
+    facts = step.action.facts
+    plan, held = step.result.plan, step.before.positions[facts["victim"]]
+    legs = [(machine.twin.markets[m], abs(q)) for m, q, _ in held]
+    whole = _requirements(legs, 0)
+    if plan.equity < whole[1]:
+        machine.need("I-19", plan.full and plan.closes == tuple(q for _, q in legs), plan)
+        return
+
+    def reaches(quanta: int) -> bool:
+        maintenance, penalty = _requirements(legs, quanta)
+        return (plan.equity - (whole[1] - penalty)) * PPM >= TARGET * maintenance
+
+    quanta = plan.quanta
+    if plan.full:
+        # The first quantum that leaves nothing: what is closed never falls as quanta rise.
+        low, high = 0, QUANTA
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if _requirements(legs, middle) == (0, 0) else (middle, high)
+        quanta = high
+    limited = facts["quanta"] < QUANTA and quanta >= facts["quanta"]
+    machine.need("I-19", limited or plan.full or reaches(quanta), lambda: (plan, quanta))
+    machine.need("I-19", quanta == 1 or not reaches(quanta - 1), lambda: (plan, quanta))
+
+
+def _requirements(legs: list, quanta: int) -> tuple[int, int]:
+    """(maintenance, penalty) of what `quanta` thousandths leave: whole lots, at least a smallest trade."""
+    maintenance = penalty = 0
+    for market, held in legs:
+        least = market.terms.min_notional * NOTIONAL_SCALE
+        closed = max(ceil_div(held * quanta, QUANTA), ceil_div(least, market.mark)) if quanta else 0
+        left = held - closed
+        if left <= 0 or (quanta and left * market.mark < least):
+            continue
+        raw = left * market.mark
+        bracket = bracket_of(market, raw)
+        maintenance += ceil_div(raw * bracket.mmf, RATE_SCALE) - bracket.mm_deduction
+        penalty += ceil_div(raw * market.terms.penalty, RATE_SCALE)
+    return maintenance, penalty
+
+
+def i_21(machine: Machine, step: Step) -> None:
+    """Value in = value out. Exactly: cash + I + FEE + RES - entries - D is as before. At this second's prices:
+    over everybody dEq + dI + dFEE == 0 but for rounding (what the socialised amount takes from the winners
+    is what it grants the victim; RES grows only by what they had been charged beyond their deficits).
+    """
+    twin, before = machine.twin, step.before
+    margins = machine.margins()
+    if None in margins.values():
+        return
+    total = sum(x.equity for x in margins.values())
+    total += sum(cash for a, cash in twin.cash.items() if a not in twin.positions)
+    total += sum(twin.insurance.values()) + sum(twin.treasury.values())
+    claims = twin.claims()
+    claimed = (
+        sum(before.cash.values())
+        + sum(before.insurance.values())
+        + sum(before.treasury.values())
+        + before.residue
+        - sum(e for ps in before.positions.values() for _, _, e in ps)
+        - sum(before.deficit.values())
+    )
+    machine.need("I-21", claims == claimed, lambda: (claims, claimed))
+    worth_before = _worth(machine, step)
+    legs = sum(len(p) for p in twin.positions.values()) + 8
+    slack = legs + sum(
+        _interest(step, m) // INDEX_SCALE + 1
+        for m in MARKETS
+        if before.social[m - 1] != (twin.markets[m].social_long, twin.markets[m].social_short)
+    )
+    machine.need("I-21", -slack <= total - worth_before <= legs, lambda: (total, worth_before, slack))
+
+
+def _interest(step: Step, market: int) -> int:
+    """Open interest before the action."""
+    return sum(q for ps in step.before.positions.values() for m, q, _ in ps if m == market and q > 0)
+
+
+def _worth(machine: Machine, step: Step) -> int:
+    """All equity, insurance and fees before the liquidation, at this second's prices."""
+    before, markets = step.before, machine.twin.markets
+    total = sum(before.cash.values())
+    total += sum(before.insurance.values()) + sum(before.treasury.values())
+    for positions in before.positions.values():
+        for market, size, entry in positions:
+            plain = markets[market].quote(step.now, machine.twin.max_age)[0] * 100 - markets[
+                market
+            ].funding_now(step.now)
+            longs, shorts = before.social[market - 1]
+            total += size * (plain - longs if size > 0 else plain + shorts) // INDEX_SCALE - entry
+    return total
+
+
+def i_25_26(machine: Machine, step: Step) -> None:
+    """I-25: shortfall = paid by I[p] + socialised, paid == min(shortfall, I[p]), socialised > 0 => I'[p] == 0;
+    other pools untouched. I-26, restated for an index per side: only the sides opposite to the victim's
+    legs are charged, sum of what holders owe in [amount, amount + OI/1e10 + 1], holder i owes
+    |q_i| dS / 1e10 <= amount |q_i| / OI + |q_i| / 1e10 + 1, no position owes nothing. All holders of the side
+    pay by size, a loser among them too; a holder may so fall below maintenance and is then liquidated.
+    """
+    twin, before = machine.twin, step.before
+    plan, outcome = step.result
+    pool = accounts.market_of(step.action.facts["victim"])
+    had = before.insurance.get(pool, 0)
+    machine.need("I-25", outcome.shortfall == max(-plan.equity, 0) if plan.full else outcome.shortfall == 0)
+    machine.need("I-25", outcome.insurance_paid == min(outcome.shortfall, had), outcome)
+    machine.need("I-25", outcome.socialised == outcome.shortfall - outcome.insurance_paid, outcome)
+    machine.need("I-25", not outcome.socialised or twin.insurance.get(pool, 0) == 0, outcome)
+    expected = had - outcome.insurance_paid - outcome.reward + plan.penalty - plan.cut
+    machine.need("I-25", twin.insurance.get(pool, 0) == expected, (had, expected))
+    others = all(twin.insurance.get(p, 0) == x for p, x in before.insurance.items() if p != pool)
+    machine.need("I-25", others and twin.treasury == before.treasury, "another pool changed")
+    _charged(machine, step, outcome.socialised)
+
+
+def _charged(machine: Machine, step: Step, socialised: int) -> None:
+    twin, before = machine.twin, step.before
+    held = {m: q for m, q, _ in before.positions[step.action.facts["victim"]]}
+    granted = 0
+    for market in MARKETS:
+        known = twin.markets[market]
+        old_longs, old_shorts = before.social[market - 1]
+        longs, shorts = known.social_long - old_longs, known.social_short - old_shorts
+        if not longs and not shorts:
+            continue
+        interest = _interest(step, market)
+        opposite = held.get(market, 0)
+        machine.need("I-26", (longs == 0) == (opposite > 0) and (shorts == 0) == (opposite < 0), market)
+        owed = (longs + shorts) * interest
+        granted += owed // INDEX_SCALE
+        for positions in before.positions.values():
+            for m, size, _ in positions:
+                if m == market and size * opposite < 0:
+                    part = abs(size) * (longs + shorts)
+                    most = socialised * abs(size) * INDEX_SCALE // interest + abs(size) + INDEX_SCALE
+                    machine.need("I-26", part <= most, lambda p=part, x=most: (p, x))
+        machine.counts["side charged"] += 1
+    slack = sum(q for ps in before.positions.values() for _, q, _ in ps if q > 0) // INDEX_SCALE + 4
+    machine.need("I-26", socialised <= granted + 3 and granted <= socialised + slack, (granted, socialised))
+
+
+def i_24(machine: Machine, step: Step) -> None:
+    """Envelope: prices moved one step at most between chances and keepers liquidated each time => nobody
+    was insolvent, insurance paid no shortfall, nothing was socialised. Insurance falls at most by the
+    fixed reward where a penalty is smaller than it.
+    """
+    if not machine.setting.envelope:
+        return
+    plan, outcome = step.result
+    machine.need("I-24", plan.equity >= 0 and not outcome.shortfall, lambda: (plan, outcome))
+    if plan.penalty >= machine.twin.reward:
+        pool = accounts.market_of(step.action.facts["victim"])
+        grown = machine.twin.insurance.get(pool, 0) >= step.before.insurance.get(pool, 0)
+        machine.need("I-24", grown, (plan, outcome))
+
+
+EVERY = (i_16_23_37, i_13, i_18_20, i_19, i_21, i_25_26, i_24)

@@ -1,0 +1,192 @@
+"""What the two-run properties share: undoing, newcomers with fresh money, everybody's way out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from margincall.audit.machine import Action, Machine, Step
+from margincall.audit.operations import money, prices, trades
+from margincall.audit.operations.admin import pause_action as pause
+from margincall.audit.world import MARKETS
+from margincall.chain import Contract
+from margincall.model import accounts
+from margincall.model.arithmetic import MAX_PRICE, MAX_SIZE
+from margincall.protocol.orders import Order
+
+USD = 10**6
+
+
+@contextmanager
+def undone(machine: Machine, name: str) -> Iterator[None]:
+    """Run something on contracts and twin and take it back: state, clock, orders, counters."""
+    world, book = machine.world, machine.book
+    mark, twin = machine.chain.snapshot(), machine.twin.snapshot()
+    kept = (world.held, world.extra, world.token_mode, world.wallet_answer, set(world.blacklist))
+    filled, below = book.filled.copy(), book.below.copy()
+    own = (machine.steps, machine.counts.copy(), machine.refusals.copy(), machine.slack.copy())
+    memory = machine.memory | {"accrued": dict(machine.memory["accrued"])}
+    machine.history.append(f"-- {name} begins")
+    yield
+    machine.history.append(f"-- {name} undone")
+    machine.chain.revert(mark)
+    machine.twin.restore(twin)
+    world.held, world.extra, world.token_mode, world.wallet_answer, world.blacklist = kept
+    book.filled, book.below = filled, below
+    machine.steps, machine.counts, machine.refusals, machine.slack = own
+    machine.memory = memory
+    machine.forget()
+    if differences := machine.mirror.check():
+        machine.fail("differential", f"after {name} was undone: " + "; ".join(differences))
+
+
+def do(machine: Machine, action: Action | None) -> Step:
+    """An action of a probe: compared and checked like any other."""
+    return machine.do(action)
+
+
+def must(machine: Machine, name: str, action: Action) -> Step:
+    """An action that has to succeed, or property `name` fails."""
+    step = machine.do(action)
+    machine.need(name, step.ok, lambda: f"{action.kind} was refused: {step.reason}")
+    return step
+
+
+def token_mode(machine: Machine, mode: int) -> int:
+    """Set how the token behaves; returns how it did."""
+    world, old = machine.world, machine.world.token_mode
+    if mode != old:
+        world.token.send(world.chain.accounts[0], "set_mode", mode)
+        world.token_mode = mode
+    return old
+
+
+def open_doors(machine: Machine) -> None:
+    """No pause, no denied modes, a token that behaves, a wallet that signs."""
+    world, twin = machine.world, machine.twin
+    token_mode(machine, 0)
+    if world.wallet_answer:
+        world.wallet.send(world.chain.accounts[0], "set_answer", 0)
+        world.wallet_answer = 0
+    if twin.paused:
+        do(machine, pause(machine, False))
+    for owner in list(twin.denied):
+        address = world.by_number[owner].address
+        world.house.send(world.compliance, "set_denied_modes", address, 0)
+        twin.denied.pop(owner)
+
+
+def newcomer(machine: Machine, usd: int, which: int = 0, dust: int = 0) -> int:
+    """A fresh owner's root account with money; the token misbehaves again afterwards."""
+    mode = token_mode(machine, 0)
+    root = machine.world.newcomers[which]
+    payer = machine.world.owner(root).address
+    tokens = usd * USD * machine.world.scale + dust
+    must(machine, "I-40", money.incoming(machine, "deposit", payer, root, tokens))
+    token_mode(machine, mode)
+    return root
+
+
+def quiet_prices(machine: Machine) -> None:
+    """The same marks, fresh, with indexes that make the funding rate vanish; and past any grace."""
+    marks = {m: machine.twin.markets[m].mark for m in MARKETS}
+    damp = machine.twin.markets[1].rules.damp  # rate = premium + damp below interest - damp
+    do(machine, prices.report(machine, marks, 1, premium=-damp // 1_000))
+    now = machine.chain.timestamp + 1
+    if any(m.in_grace(now) for m in machine.twin.markets.values()):
+        wait = machine.twin.markets[1].rules.grace
+        do(machine, prices.report(machine, marks, wait, premium=-damp // 1_000))
+
+
+def close(machine: Machine, account: int, taker: int, market: int, lots: int) -> Step:
+    """`account` gives `lots` (signed as held) to `taker` at the mark."""
+    mark = machine.twin.markets[market].mark
+    order = machine.book.make(Order(account, market, -lots, mark, reduce_only=True))
+    other = machine.book.resting(taker, market, lots, MAX_PRICE if lots > 0 else 1)
+    return do(machine, trades.settle(machine, order, other, abs(lots), "reduce"))
+
+
+def base(machine: Machine, buyer: int, seller: int, market: int) -> bool:
+    """A position between two newcomers, above the smallest one, so that they can take any size over.
+    False when open interest may not grow."""
+    known = machine.twin.markets[market]
+    lots = 2 * known.terms.min_notional * 10**8 // known.mark + 1
+    maker = machine.book.resting(seller, market, -lots, known.mark)
+    taker = machine.book.resting(buyer, market, lots, MAX_PRICE)
+    return do(machine, trades.settle(machine, maker, taker, lots)).ok
+
+
+def everyone_leaves(machine: Machine, reverse: bool) -> dict[int, int] | None:
+    """Liquidate, close all, pay all out; money by root account. None where newcomers could not take
+    everything over (a market that is reduce-only or full, or more open interest than one position holds)."""
+    twin = machine.twin
+    if any(m.terms.status != 1 for m in twin.markets.values()):
+        return None
+    if any(interest > MAX_SIZE for interest in twin.open_interest.values()):
+        return None
+    open_doors(machine)
+    quiet_prices(machine)
+    longs, shorts, keeper = (newcomer(machine, 10**9, i) for i in range(3))
+    if not all([base(machine, longs, shorts, market) for market in MARKETS]):
+        return None
+    _liquidate_all(machine, keeper)
+    holders = sorted(set(twin.positions) - {longs, shorts}, reverse=reverse)
+    for account in holders:
+        for market, size, _ in twin.positions[account][:: -1 if reverse else 1]:
+            if not machine.fresh(machine.chain.timestamp, 10):
+                quiet_prices(machine)
+            step = close(machine, account, longs if size > 0 else shorts, market, size)
+            machine.need("I-02", step.ok, lambda s=step, a=account: f"{hex(a)} could not close: {s.reason}")
+    for market in MARKETS:
+        if size := twin.size(longs, market):
+            step = close(machine, longs, shorts, market, size)
+            machine.need("I-02", step.ok, lambda s=step: f"the last could not close: {s.reason}")
+    machine.need("I-02", not twin.positions and not any(twin.deficit.values()), "something is left")
+    payouts = {}
+    for root in sorted(machine.world.roots, reverse=reverse):
+        payouts[root] = twin.cash.get(root, 0)
+        owner = machine.world.owner(root).address
+        must(machine, "I-02", money.payout(machine, "close_account", root, owner, None, None))
+    left = machine.world.held - machine.world.extra
+    pools = sum(twin.insurance.values()) + sum(twin.treasury.values()) + twin.residue
+    kept = pools + sum(twin.cash.get(a, 0) for a in (longs, shorts, keeper))
+    machine.need("I-02", left == kept * machine.world.scale, (left, kept))
+    return payouts
+
+
+def _liquidate_all(machine: Machine, keeper: int) -> None:
+    for _ in range(60):
+        victims = machine.unhealthy(machine.chain.timestamp + 1)
+        if not victims:
+            return
+        step = do(machine, trades.take(machine, victims[0], keeper, 1_000))
+        machine.need("I-17", step.ok, lambda s=step: f"liquidation was refused: {s.reason}")
+    machine.need("I-23", False, "liquidations do not end")
+
+
+def round_trip(machine: Machine, market: int, lots: int, price: int, pieces: int) -> list[int] | None:
+    """Two newcomers deposit, open against each other in pieces, close at the same price, leave: what each
+    has gained, token units. None when the market does not let them."""
+    world = machine.world
+    quiet_prices(machine)
+    pair = [world.newcomers[0], world.newcomers[1]]
+    before = [world.balance(world.owner(root).address) for root in pair]
+    for i in range(2):
+        newcomer(machine, 5_000, i, dust=world.scale * 2 // 3)
+    for sign in (1, -1):
+        for i in range(pieces):
+            part = lots // pieces if i else lots - lots // pieces * (pieces - 1)
+            maker = machine.book.resting(pair[0], market, -sign * part, price)
+            taker = machine.book.resting(pair[1], market, sign * part, price)
+            if not do(machine, trades.settle(machine, maker, taker, part)).ok:
+                return None
+    for root in pair:
+        owner = world.owner(root).address
+        must(machine, "I-35", money.payout(machine, "close_account", root, owner, None, None))
+    return [world.balance(world.owner(r).address) - b for r, b in zip(pair, before, strict=True)]
+
+
+def engine_margin(engine: Contract, cash: int, positions: tuple) -> tuple[int, int, int, int]:
+    """The contracts' margin rule on an account that need not exist."""
+    header = accounts.pack_header(cash, len(positions), accounts.CROSS)
+    return tuple(engine.call("margin", header, accounts.pack_words(positions)))

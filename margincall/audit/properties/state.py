@@ -1,0 +1,122 @@
+"""State properties: after every action that changed something. The twin's values are the stored ones."""
+
+from __future__ import annotations
+
+from margincall.audit.machine import Machine, Step
+from margincall.audit.world import MARKETS
+from margincall.model import accounts
+from margincall.model.arithmetic import INDEX_SCALE, PPM
+
+
+def i_01(machine: Machine, step: Step) -> None:
+    """sum C + sum M + sum I + FEE + RES - sum entries == V + sum D, exactly: the clearing account CLR is
+    minus the sum of entries (a position's unrealised side), and what the token holds above the claims is
+    to the unit the donations and the dust of deposits and withdrawals.
+    """
+    residual = machine.twin.residual(machine.world.held, machine.world.scale)
+    machine.need("I-01", residual == machine.world.extra, lambda: f"{residual} != {machine.world.extra}")
+
+
+def i_03_04_23(machine: Machine, step: Step) -> None:
+    """I-03: sum_a q == 0 and OI == sum max(q, 0) in every market; an account's positions are of distinct
+    markets, a vault has one and of its own. I-23: no asset, no debt: who has no position has cash >= 0.
+    """
+    twin = machine.twin
+    net, longs = dict.fromkeys(MARKETS, 0), dict.fromkeys(MARKETS, 0)
+    for account, positions in twin.positions.items():
+        for market, size, _ in positions:
+            net[market] += size
+            if size > 0:
+                longs[market] += size
+        if account & accounts.LOW_64:
+            machine.need(
+                "I-03", len(positions) == 1 and positions[0][0] == accounts.market_of(account), positions
+            )
+        elif len(positions) > 1:
+            machine.need("I-03", len({market for market, _, _ in positions}) == len(positions), positions)
+    interest = {market: twin.open_interest.get(market, 0) for market in MARKETS}
+    machine.need("I-03", not any(net.values()) and interest == longs, lambda: (net, interest, longs))
+    debts = [a for a, cash in twin.cash.items() if cash < 0 and a not in twin.positions]
+    machine.need("I-23", not debts, lambda: f"debt without position: {[hex(a) for a in debts]}")
+
+
+def i_04(machine: Machine, step: Step) -> None:
+    """|sum_a Eq(a; P, F) - sum_a Eq(a; P', F')| <= number of positions, for any P' and F': every market's
+    values sum to -(S_long + S_short) * OI but for a unit of rounding each (sum e + CLR == 0 is part of
+    I-01: entries and realised P&L share one ledger).
+    """
+    twin = machine.twin
+    market = MARKETS[machine.steps % 3]
+    known = twin.markets[market]
+    sizes = [q for positions in twin.positions.values() for m, q, _ in positions if m == market]
+    for plain in (known.mark * 100 - known.funding, machine.steps * 7_919 % (known.mark * 300)):
+        longs, shorts = plain - known.social_long, plain + known.social_short
+        total = sum(q * (longs if q > 0 else shorts) // INDEX_SCALE for q in sizes)
+        exact = -(known.social_long + known.social_short) * twin.open_interest.get(market, 0)
+        gap = exact - total * INDEX_SCALE
+        machine.need("I-04", 0 <= gap <= len(sizes) * INDEX_SCALE, lambda: (market, exact, total, len(sizes)))
+
+
+def i_07(machine: Machine, step: Step) -> None:
+    """sum withdrawable + sum I + FEE <= V + sum_a max(-Eq(a), 0): deficits that winners still owe are
+    already out of their equity, so they need not be added to V.
+    """
+    twin, margins = machine.twin, machine.margins()
+    if None in margins.values():
+        return
+    claims = sum(twin.insurance.values()) + sum(twin.treasury.values())
+    lacking = 0
+    for account, cash in twin.cash.items():
+        found = margins.get(account)
+        if found is None:
+            claims += cash
+            continue
+        kept = max(found.initial, -(-found.notional * twin.transfer_rate // PPM))
+        claims += max(0, min(cash, found.equity - kept))
+        if found.equity < 0:
+            lacking -= found.equity
+    lacking -= sum(x.equity for a, x in margins.items() if a not in twin.cash and x.equity < 0)
+    held = machine.world.held // machine.world.scale
+    machine.need("I-07", claims <= held + lacking, lambda: (claims, held, lacking))
+
+
+def i_26_backed(machine: Machine, step: Step) -> None:
+    """I-26, the sum over holders: D[m] <= (S_long + S_short) * OI / 1e10 <= D[m] + slack: the sides owe
+    together at least the deficit on record, and more only by what was rounded against them (two units a
+    posted leg, OI / 1e10 + 1 a charge) since the market was last empty.
+    """
+    twin = machine.twin
+    for market in MARKETS:
+        known = twin.markets[market]
+        interest = twin.open_interest.get(market, 0)
+        if not interest:
+            machine.slack[market] = 0
+        if not (known.social_long or known.social_short):
+            continue
+        owed = (known.social_long + known.social_short) * interest
+        deficit = twin.deficit.get(market, 0) * INDEX_SCALE
+        most = deficit + machine.slack[market] * INDEX_SCALE
+        machine.need("I-26", deficit <= owed <= most, lambda m=market: (m, deficit, owed, machine.slack[m]))
+
+
+def slack(machine: Machine, step: Step) -> None:
+    """What rounding may add to the sides' debt in this step (see I-26)."""
+    action = step.action
+    market = action.facts.get("market")
+    if market:
+        machine.slack[market] += 8
+    if action.kind == "liquidate":
+        for number in MARKETS:
+            machine.slack[number] += 8
+            if step.before.social[number - 1] != _social(machine, number):
+                held = step.before.positions.values()
+                interest = sum(q for ps in held for m, q, _ in ps if m == number and q > 0)
+                machine.slack[number] += interest // INDEX_SCALE + 2
+
+
+def _social(machine: Machine, market: int) -> tuple[int, int]:
+    known = machine.twin.markets[market]
+    return known.social_long, known.social_short
+
+
+EVERY = (slack, i_01, i_03_04_23, i_04, i_07, i_26_backed)

@@ -1,0 +1,318 @@
+"""Transition properties: what an action that succeeded may do, and what a refused one tells."""
+
+from __future__ import annotations
+
+from margincall.audit.machine import Machine, Step
+from margincall.audit.world import MARKETS, slot_of
+from margincall.model import accounts
+from margincall.model.arithmetic import FUNDING_SCALE, PPM
+
+PRICES = ("price", "jump", "silence", "end of silence", "boundary price", "bad report")
+TRADES = ("trade", "reduce", "odd order")
+SWITCHES = ("switch_to_isolated", "switch_to_cross")
+STOPPED_BY_PAUSE = (*TRADES, *SWITCHES, "withdraw", "close_account", "move_margin")
+OWN_ACTS = ("withdraw", "move_margin", *TRADES, *SWITCHES)
+
+
+def refused(machine: Machine, step: Step) -> None:
+    """I-38: a refused call changed nothing (all storage was compared), and a pause refuses only what adds
+    risk or takes money out. I-06, I-39: trades with oneself, liquidating oneself and strangers' calls are
+    among the refused. I-36: a stale price refuses.
+    """
+    kind, reason = step.action.kind, step.reason
+    machine.need("I-38", not step.touched, step.touched)
+    if reason == "access: paused":
+        machine.counts["pause refused"] += 1
+        machine.need("I-38", kind in STOPPED_BY_PAUSE, kind)
+        if kind in TRADES:
+            machine.need("I-38", _adds_risk(machine, step), "a reduction was refused in a pause")
+        if kind == "move_margin":
+            machine.need("I-38", accounts.is_vault(step.action.facts["source"]), "adding margin was refused")
+    if kind == "stranger":
+        machine.need("I-39", True)
+    if reason in ("order: self trade", "liquidation: own account", "margin: not vault and parent"):
+        machine.need("I-06", True)
+        machine.counts[f"self: {reason}"] += 1
+    if reason == "price: stale":
+        machine.counts["stale refused"] += 1
+    if reason == "clearing: open interest cap":
+        machine.counts["open interest cap hit"] += 1
+    if reason == "access: mode not allowed":
+        machine.counts["denied mode refused"] += 1
+    if reason.startswith(("hostile:", "token:")):
+        machine.counts["hostile token refused"] += 1
+    if reason == "liquidation: grace after outage":
+        machine.counts["grace refused"] += 1
+    if kind == "liquidate" and reason == "liquidation: healthy":
+        _at_boundary(machine, step)
+        found = step.before.margins[step.action.facts["victim"]]
+        machine.need("I-16", found.equity >= found.maintenance, found)
+
+
+def _adds_risk(machine: Machine, step: Step) -> bool:
+    """Whether either side of a refused trade would not have been a plain reduction."""
+    facts = step.action.facts
+    for side, change in (("maker", -facts["size"]), ("taker", facts["size"])):
+        order = facts[side].order
+        held = machine.twin.size(order.account, facts["market"])
+        if held * change >= 0 or abs(change) > abs(held) or facts["margins"][order.account]:
+            return True
+    return False
+
+
+def _at_boundary(machine: Machine, step: Step) -> None:
+    found = step.before.margins[step.action.facts["victim"]]
+    if found and abs(found.equity - found.maintenance) <= 1:
+        where = ("one unit below", "at", "one unit above")[found.equity - found.maintenance + 1]
+        machine.counts[f"liquidation {where} the requirement"] += 1
+
+
+def i_05(machine: Machine, step: Step) -> None:
+    """An action changes cash and positions of the accounts it names, of no other (funding, prices and
+    charges act through indices: who is charged is I-26). Prices and donations name nobody.
+    """
+    others = step.touched - step.action.named
+    machine.need("I-05", not others, lambda: f"{step.action.kind} touched {[hex(a) for a in others]}")
+
+
+def i_08_10(machine: Machine, step: Step) -> None:
+    """I-08: H(a) >= 0 before => H'(a) >= 0 after, at the same prices and second, for every account the
+    action touched; the others are as before. I-10: H(a) < 0 => H'(a) >= H(a). Prices, time and announced
+    parameters may lower health; so may a socialised deficit (I-26 bounds it).
+    """
+    if step.action.kind == "liquidate":
+        return
+    for account in step.touched:
+        old, new = step.before.margins.get(account), machine.margin_of(account, step.now)
+        if old is None or new is None:
+            continue
+        before, after = old.equity - old.maintenance, new.equity - new.maintenance
+        if before >= 0:
+            machine.need("I-08", after >= 0, lambda a=account, o=old, n=new: (hex(a), o, n))
+        else:
+            machine.need("I-10", after >= before, lambda a=account, o=old, n=new: (hex(a), o, n))
+
+
+def i_09(machine: Machine, step: Step) -> None:
+    """Risk up (|q| rises, or its sign flips) => Eq' >= IM'. And IM leaves a gap to liquidation: in every
+    tier imf >= mmf + penalty + fee, and mmf covers one price step and the penalty after it.
+    """
+    if step.action.kind.startswith("parameter"):
+        for known in machine.twin.markets.values():
+            terms, step_ppm = known.terms, known.rules.step
+            for tier in terms.tiers:
+                machine.need("I-09", tier.imf >= tier.mmf + terms.penalty + terms.taker_fee, terms)
+            machine.need(
+                "I-09", terms.tiers[0].mmf * PPM >= step_ppm * PPM + terms.penalty * (PPM + step_ppm)
+            )
+    if step.action.kind not in (*TRADES, *SWITCHES, "liquidate"):
+        return
+    for account in step.touched:
+        old = {m: q for m, q, _ in step.before.positions.get(account, ())}
+        for market, size, _ in machine.twin.positions.get(account, ()):
+            held = old.get(market, 0)
+            if abs(size) > abs(held) or size * held < 0:
+                found = machine.margin_of(account, step.now)
+                machine.need("I-09", found.equity >= found.initial, lambda a=account, f=found: (hex(a), f))
+                break
+
+
+def i_11(machine: Machine, step: Step) -> None:
+    """x <= min(C, Eq - max(IM, lambda N)) of the account that money leaves; what was computed as exactly
+    withdrawable may leave (the operation draws it and one unit more, which is refused).
+    """
+    facts, kind = step.action.facts, step.action.kind
+    if kind not in ("withdraw", "move_margin"):
+        return
+    source = facts.get("source", next(iter(step.action.named)))
+    found, cash = step.before.margins[source], step.before.cash.get(source, 0)
+    bound = cash
+    if step.before.positions.get(source):
+        kept = max(found.initial, -(-found.notional * machine.twin.transfer_rate // PPM))
+        bound = min(cash, found.equity - kept)
+    machine.need("I-11", facts["amount"] <= bound, lambda: (facts["amount"], bound))
+    if facts["exact"] == facts["amount"]:
+        machine.counts["all that is withdrawable left"] += 1
+
+
+def i_25_pools(machine: Machine, step: Step) -> None:
+    """I falls only by recorded draws: outside liquidations no pool's insurance falls, and the treasury's
+    part only by a collection.
+    """
+    if step.action.kind == "liquidate":
+        return
+    now, before = machine.twin.insurance, step.before.insurance
+    machine.need("I-25", all(now.get(p, 0) >= x for p, x in before.items()), (before, now))
+    if step.action.kind != "collect_fees":
+        now, before = machine.twin.treasury, step.before.treasury
+        machine.need("I-25", all(now.get(p, 0) >= x for p, x in before.items()), (before, now))
+
+
+def i_27(machine: Machine, step: Step) -> None:
+    """Events in a vault (trade, liquidation) take from its root account at most the margin that the owner
+    moved with this order; a root that is no party itself loses nothing else.
+    """
+    if step.action.kind not in (*TRADES, "liquidate"):
+        return
+    facts = step.action.facts
+    if step.action.kind == "liquidate":
+        vaults, parties = [(facts["victim"], 0)], (facts["victim"], facts["taker"])
+    else:
+        vaults, parties = list(facts["margins"].items()), tuple(facts["margins"])
+    for vault, moved in vaults:
+        root = accounts.parent(vault)
+        if vault == root or root in parties:
+            continue
+        lost = step.before.cash.get(root, 0) - machine.twin.cash.get(root, 0)
+        machine.need("I-27", lost <= moved, lambda lost=lost, moved=moved: (lost, moved))
+        if vault not in machine.twin.positions and vault in step.before.positions:
+            machine.counts["vault closed"] += 1
+
+
+def i_29(machine: Machine, step: Step) -> None:
+    """A switch succeeded => H >= 0 before in both buckets, Eq >= IM in the one that took the position, the
+    withdrawal rule in a root that gave margin; sizes unchanged, total cash exactly and total equity but
+    for the fold of a social charge (two units, downward).
+    """
+    if step.action.kind not in SWITCHES:
+        return
+    facts, twin = step.action.facts, machine.twin
+    source, target = facts["from"], facts["to"]
+    before = [step.before.margins[a] for a in (source, target)]
+    after = [machine.margin_of(a, step.now) for a in (source, target)]
+    machine.need("I-29", all(x.equity >= x.maintenance for x in before), before)
+    machine.need("I-29", after[1].equity >= after[1].initial, after)
+    drop = sum(x.equity for x in before) - sum(x.equity for x in after)
+    machine.need("I-29", 0 <= drop <= 2, lambda: f"total equity fell by {drop}")
+    cash = sum(step.before.cash.get(a, 0) for a in (source, target))
+    machine.need("I-29", cash == sum(twin.cash.get(a, 0) for a in (source, target)), "cash changed")
+    size = sum(
+        q for a in (source, target) for m, q, _ in step.before.positions.get(a, ()) if m == facts["market"]
+    )
+    machine.need("I-29", twin.size(target, facts["market"]) == size, "size changed")
+    if before[0].equity * 4 <= before[0].maintenance * 7:
+        machine.counts["switch near maintenance"] += 1
+
+
+def i_34(machine: Machine, step: Step) -> None:
+    """F' == F + floor(P r dt) at an update, and only then; who opens at t pays nothing for what was before
+    t: an account without a position in the market has, after the trade, the equity it had less fee and
+    price distance (two roundings), whatever F is.
+    """
+    if step.action.kind in PRICES:
+        for market in step.action.facts["markets"]:
+            old, known = step.before.prices[market - 1], machine.twin.markets[market]
+            if old[1]:
+                elapsed = step.now - machine.memory["accrued"][market]
+                grown = old[2] + old[0] * 100 * old[3] * elapsed // FUNDING_SCALE
+                machine.need("I-34", known.funding == grown, lambda k=known, g=grown: (k.funding, g))
+            machine.memory.setdefault("accrued", {})[market] = step.now
+    elif step.action.kind in TRADES:
+        facts = step.action.facts
+        mark, size = machine.twin.markets[facts["market"]].mark, facts["size"]
+        for side, change, fee in (
+            ("maker", -size, step.result.maker_fee),
+            ("taker", size, step.result.taker_fee),
+        ):
+            account = facts[side].order.account
+            if any(m == facts["market"] for m, _, _ in step.before.positions.get(account, ())):
+                continue
+            old, new = step.before.margins[account], machine.margin_of(account, step.now)
+            gained = new.equity - old.equity - facts["margins"][account] + fee
+            away = change * (mark - facts["price"]) // 10**8
+            # A maker's other side may be the taker's parent: its margin went there.
+            if account in _parents(facts):
+                continue
+            machine.need("I-34", away - 3 <= gained <= away + 1, lambda g=gained, w=away: (g, w))
+
+
+def _parents(facts: dict) -> set[int]:
+    return {accounts.parent(a) for a, moved in facts["margins"].items() if accounts.is_vault(a)}
+
+
+def i_36(machine: Machine, step: Step) -> None:
+    """Used prices are admissible: 0 < P < 2^40, t - tau <= t_pub <= t, tau <= 3,600, t_pub non-decreasing;
+    who holds positions trades, withdraws, switches or is liquidated only at fresh prices.
+    """
+    twin = machine.twin
+    for market, old in zip(twin.markets.values(), step.before.prices, strict=True):
+        machine.need("I-36", market.published >= old[1] and 0 < market.mark < 2**40, market.id)
+    if step.action.kind not in (*OWN_ACTS, "liquidate"):
+        return
+    for account in step.action.named & step.touched:
+        for market, _, _ in (*twin.positions.get(account, ()), *step.before.positions.get(account, ())):
+            published = twin.markets[market].published
+            fresh = published <= step.now <= published + twin.max_age <= published + 3_600
+            gave = step.action.kind == "move_margin" and account != step.action.facts["source"]
+            gave = gave or (account not in _acting(step) and not accounts.is_vault(account))
+            machine.need("I-36", fresh or gave, lambda a=account: f"{hex(a)} at a stale price")
+
+
+def _acting(step: Step) -> tuple[int, ...]:
+    """The accounts whose margin the action has to judge (a parent only receives, or gave before)."""
+    facts = step.action.facts
+    if "margins" in facts:
+        return tuple(facts["margins"])
+    if "victim" in facts:
+        return facts["victim"], facts["taker"]
+    return tuple(step.action.named)
+
+
+def i_39(machine: Machine, step: Step) -> None:
+    """A call by somebody else takes nothing: deposits for another, payments into insurance, collections
+    and donations leave C' >= C and every position; inside a token's callback nested calls fail.
+    """
+    kind = step.action.kind
+    machine.need("I-39", kind != "stranger", "a stranger's call succeeded")
+    if kind in ("deposit", "fund_insurance", "collect_fees", "donate"):
+        for account in step.touched:
+            more = machine.twin.cash.get(account, 0) >= step.before.cash.get(account, 0)
+            same = machine.twin.positions.get(account) is step.before.positions.get(account)
+            machine.need("I-39", more and same, lambda a=account: hex(a))
+    if machine.setting.hostile:
+        _nested(machine)
+
+
+def _nested(machine: Machine) -> None:
+    """The token's nested call, if it made one in this step, failed."""
+    token, read = machine.world.token, machine.chain.storage
+    tried = read(token.address, slot_of(token.artifact.layout, "reentries"))
+    if tried != machine.memory.get("reentries", 1):
+        succeeded = read(token.address, slot_of(token.artifact.layout, "reentry_succeeded"))
+        machine.need("I-39", not succeeded, "a nested call succeeded")
+        machine.counts["nested call refused"] += 1
+    machine.memory["reentries"] = tried
+
+
+def i_40(machine: Machine, step: Step) -> None:
+    """A donation changes no account, no pool, no index: only the tokens held above the claims. (That an
+    empty deployment meets all properties is checked by the machine's own first actions.)
+    """
+    if step.action.kind != "donate":
+        return
+    twin, before = machine.twin, step.before
+    same = not step.touched and twin.insurance == before.insurance and twin.treasury == before.treasury
+    social = tuple((m.social_long, m.social_short) for m in twin.markets.values())
+    machine.need("I-40", same and social == before.social and twin.residue == before.residue, "donation")
+
+
+def reached(machine: Machine, step: Step) -> None:
+    """Counts states worth reaching; checks nothing."""
+    kind, before = step.action.kind, step.before
+    if kind in TRADES:
+        facts = step.action.facts
+        for account in facts["margins"]:
+            had = next((q for m, q, _ in before.positions.get(account, ()) if m == facts["market"]), 0)
+            has = machine.twin.size(account, facts["market"])
+            if had and not has and accounts.is_vault(account):
+                machine.counts["last position of a vault"] += 1
+            elif had * has < 0:
+                machine.counts["flip"] += 1
+            elif 0 < abs(has) < abs(had):
+                machine.counts["partial reduction"] += 1
+    for market in MARKETS:
+        if machine.twin.markets[market].published and not machine.twin.open_interest.get(market, 1):
+            machine.counts["market emptied"] += 1
+
+
+EVERY = (i_05, i_08_10, i_09, i_11, i_25_pools, i_27, i_29, i_34, i_36, i_39, i_40, reached)

@@ -1,0 +1,351 @@
+"""Metamorphic and liveness properties: run, look, undo. Contracts and twin go back together."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from margincall.audit.machine import Machine
+from margincall.audit.operations import trades
+from margincall.audit.properties import probe
+from margincall.audit.world import MARKETS
+from margincall.model import Refused, accounts, plan
+from margincall.model.arithmetic import INDEX_SCALE, NOTIONAL_SCALE, PPM, RATE_SCALE
+from margincall.model.margin import margin, value_down
+
+
+def i_02(machine: Machine, draw) -> None:
+    """Everyone can leave, in any order: fresh prices, liquidations of who is below maintenance, all
+    positions closed at one price against a newcomer, all accounts paid out. Every call succeeds; payouts
+    do not depend on the order but for eps = 4 units a position and charge; then V == FEE + I + RES (+ the
+    newcomer, donations, dust), market deficits are absorbed.
+    """
+    payouts = []
+    for reverse in (False, True):
+        with probe.undone(machine, "I-02"):
+            payouts.append(probe.everyone_leaves(machine, reverse))
+    first, second = payouts
+    if first is None:
+        return
+    # Each account has at most three positions and six vaults.
+    same = all(abs(first[root] - second[root]) <= 4 * 9 for root in first)
+    machine.need(
+        "I-02", same, lambda: [(hex(a), first[a], second[a]) for a in first if first[a] != second[a]]
+    )
+    machine.counts["everyone left"] += 1
+
+
+def i_10_reduce(machine: Machine, draw) -> None:
+    """For every q != 0 a reduction exists that succeeds at a fresh price: the whole position if equity covers
+    the fee, else a half that both leaves and takes a smallest trade. (Equity below the fee and too small
+    to halve: the owner pays in first, or is liquidated.) I-38: in a pause too, against whoever reduces.
+    """
+    twin = machine.twin
+    if not twin.positions or not machine.fresh(machine.chain.timestamp, 8):
+        return
+    account = draw.choice(list(twin.positions))
+    market, size, _ = draw.choice(twin.positions[account])
+    known = twin.markets[market]
+    if known.terms.status != 1:
+        return
+    with probe.undone(machine, "I-10"):
+        probe.open_doors(machine)
+        taker, other = probe.newcomer(machine, 10**8), probe.newcomer(machine, 10**8, 1)
+        pair = (taker, other) if size > 0 else (other, taker)
+        ready = probe.base(machine, *pair, market)
+        found = machine.margin_of(account, machine.chain.timestamp + 1)
+        raw, lots = abs(size) * known.mark, size
+        fee = -(-raw * known.terms.maker_fee // RATE_SCALE)
+        alone = len(twin.positions[account]) == 1
+        if alone and found.equity < fee + 4:
+            least = known.terms.min_notional * NOTIONAL_SCALE
+            lots = size // 2 if raw >= 2 * least + 2 * known.mark else 0
+        if lots and ready:
+            step = probe.close(machine, account, taker, market, lots)
+            machine.need(
+                "I-10", step.ok, lambda: f"{hex(account)} cannot reduce {lots} of {size}: {step.reason}"
+            )
+    with probe.undone(machine, "I-38"):
+        probe.open_doors(machine)
+        _reduce_in_a_pause(machine, account, market, size)
+
+
+def _reduce_in_a_pause(machine: Machine, account: int, market: int, size: int) -> None:
+    """Deposits and a reduction on both sides go through while everything else is stopped."""
+    twin, now = machine.twin, machine.chain.timestamp
+    probe.must(machine, "I-38", probe.pause(machine, True))
+    probe.newcomer(machine, 10)
+    found = machine.margin_of(account, now)
+    least = twin.markets[market].terms.min_notional * NOTIONAL_SCALE
+    for other, held in list(twin.positions.items()):
+        opposite = next((q for m, q, _ in held if m == market), 0)
+        its = machine.margin_of(other, now)
+        if other >> 96 == account >> 96 or opposite * size >= 0:
+            continue
+        lots = min(abs(size), abs(opposite))
+        left = [(abs(q) - lots) * twin.markets[market].mark for q in (size, opposite)]
+        healthy = min(found.equity - found.initial, its.equity - its.initial) > 10
+        if healthy and all(x == 0 or x >= least for x in left):
+            step = probe.close(machine, account, other, market, lots if size > 0 else -lots)
+            machine.need("I-38", step.ok, lambda s=step: f"a reduction in a pause was refused: {s.reason}")
+            return
+
+
+def i_12(machine: Machine, draw) -> None:
+    """C + d => H + d. A position alone: P' >= P => sign(q) (H(P') - H(P)) >= -2, and liquidatable at P
+    => at every worse P' (but for two units of rounding).
+    """
+    twin, now = machine.twin, machine.chain.timestamp
+    if not twin.positions or not machine.fresh(now):
+        return
+    account = draw.choice(list(twin.positions))
+    cash, held = twin.cash.get(account, 0), twin.positions[account]
+    paid = draw.integer(1, 10**9)
+    one = margin(cash, held, twin.markets, now, twin.max_age)
+    two = margin(cash + paid, held, twin.markets, now, twin.max_age)
+    machine.need("I-12", two.equity - one.equity == paid and two.maintenance == one.maintenance, (one, two))
+    market, size, entry = draw.choice(held)
+    known = twin.markets[market]
+    quote = known.quote(now, twin.max_age)
+    health = []
+    for percent in (97, 100, 104, 137):
+        mark = known.mark * percent // 100
+        shift = (mark - known.mark) * 100
+        known._quote = (mark, quote[1] + shift, quote[2] + shift, quote[3])
+        found = margin(cash, ((market, size, entry),), twin.markets, now, twin.max_age)
+        health.append(found.equity - found.maintenance)
+    known.forget_quote()
+    if size < 0:
+        health.reverse()
+    rising = all(b >= a - 2 for a, b in zip(health, health[1:], strict=False))
+    machine.need("I-12", rising, lambda: (size, health))
+
+
+def i_13_views(machine: Machine, draw) -> None:
+    """Every view says what the twin computes, for every account: margin summary, withdrawable, liquidatable,
+    the preview of a liquidation; the rule of `margin` and of `close_out` are one.
+    """
+    twin, now, protocol = machine.twin, machine.chain.timestamp, machine.protocol
+    if not machine.fresh(now):
+        return
+    ids = list(twin.positions)[:12] + machine.world.roots[:2]
+    for account, seen in zip(ids, protocol.lens.call("summaries", ids), strict=True):
+        found = machine.margin_of(account, now)
+        same = (seen.equity, seen.initial, seen.maintenance, seen.notional) == tuple(found)
+        same = same and seen.liquidatable == (found.equity < found.maintenance)
+        machine.need("I-13", same, lambda s=seen, f=found: (s, f))
+    for account in ids[:4]:
+        quanta, equity, maintenance, penalty = protocol.liquidation.call("preview", account)
+        try:
+            wanted = plan(twin, now, account)
+            wanted = (wanted.quanta, wanted.equity, wanted.maintenance, wanted.penalty)
+        except Refused:
+            wanted = (0, equity, maintenance, 0)
+        seen = (quanta, equity, maintenance, penalty)
+        machine.need("I-13", seen == wanted, lambda s=seen, w=wanted: (s, w))
+
+
+def i_14(machine: Machine, draw) -> None:
+    """Against exact fractions: Eq <= Eq* <= Eq + n, MM* <= MM <= MM* + n (tiers + 2), the same for IM: equity
+    is rounded down and requirements up, term by term. (That storage equals the model is checked always.)
+    """
+    twin, now = machine.twin, machine.chain.timestamp
+    if not twin.positions or not machine.fresh(now):
+        return
+    account = draw.choice(list(twin.positions))
+    held = twin.positions[account]
+    found = machine.margin_of(account, now)
+    equity = Fraction(twin.cash.get(account, 0))
+    initial = maintenance = Fraction(0)
+    for number, size, entry in held:
+        market = twin.markets[number]
+        plain = market.mark * 100 - market.funding_now(now)
+        adjusted = plain - market.social_long if size > 0 else plain + market.social_short
+        equity += Fraction(size * adjusted, INDEX_SCALE) - entry
+        notional = Fraction(abs(size) * market.mark, 10**8)
+        initial += _tiered(notional, [(t.lower, t.imf) for t in market.terms.tiers])
+        maintenance += _tiered(notional, [(t.lower, t.mmf) for t in market.terms.tiers])
+    n = len(held)
+    machine.need("I-14", found.equity <= equity <= found.equity + n, lambda: (found, equity))
+    bound = n * 8
+    machine.need(
+        "I-14", maintenance <= found.maintenance <= maintenance + bound, lambda: (found, maintenance)
+    )
+    machine.need("I-14", initial <= found.initial <= initial + bound, lambda: (found, initial))
+
+
+def _tiered(notional: Fraction, tiers: list[tuple[int, int]]) -> Fraction:
+    """A requirement by its marginal rates: every slice of the notional at its tier's rate."""
+    total = Fraction(0)
+    for i, (lower, rate) in enumerate(tiers):
+        upper = tiers[i + 1][0] if i + 1 < len(tiers) else None
+        top = notional if upper is None else min(notional, Fraction(upper))
+        if top > lower:
+            total += (top - lower) * rate / PPM
+    return total
+
+
+def i_15(machine: Machine, draw) -> None:
+    """Symmetries, on the contracts' rule: the order of positions does not matter; a mirrored book (q, e, S
+    negated) has minus the unrealised value up to a unit a position and the same requirements; a book
+    scaled within its first tier scales. (Decimals: a test replays one trace on tokens of 6, 8, 18.)
+    """
+    twin, now = machine.twin, machine.chain.timestamp
+    books = [(a, p) for a, p in twin.positions.items() if len(p) > 1] or list(twin.positions.items())
+    if not books or not machine.fresh(now):
+        return
+    account, held = draw.choice(books)
+    cash = twin.cash.get(account, 0)
+    engine = machine.protocol.markets
+    seen = probe.engine_margin(engine, cash, held)
+    machine.need("I-15", seen == tuple(machine.margin_of(account, now)), lambda: seen)
+    machine.need(
+        "I-15", probe.engine_margin(engine, cash, held[::-1]) == seen, "the order of positions matters"
+    )
+    plain = tuple(p for p in held if not any(_charges(machine, p[0])))
+    if plain:
+        one = probe.engine_margin(engine, 0, plain)
+        two = probe.engine_margin(engine, 0, tuple((m, -q, -e) for m, q, e in plain))
+        machine.need("I-15", -len(plain) <= one[0] + two[0] <= 0 and one[1:] == two[1:], lambda: (one, two))
+    small = tuple((m, q // 10, e // 10) for m, q, e in plain if abs(q) * twin.markets[m].mark < 10**16)
+    if small and all(q for _, q, _ in small):
+        one = probe.engine_margin(engine, 0, small)
+        two = probe.engine_margin(engine, 0, tuple((m, 3 * q, 3 * e) for m, q, e in small))
+        slack = 3 * len(small)
+        scales = all(abs(b - 3 * a) <= slack for a, b in zip(one, two, strict=True))
+        machine.need("I-15", scales, lambda: (one, two))
+
+
+def _charges(machine: Machine, market: int) -> tuple[int, int]:
+    known = machine.twin.markets[market]
+    return known.social_long, known.social_short
+
+
+def i_17(machine: Machine, draw) -> None:
+    """Eq < MM and price admissible => a permissionless call succeeds, whatever the pause, the victim's mode
+    or the token do, and the liquidator loses nothing (his own share of a socialised charge aside). I-23: at
+    most three calls end it healthy or flat; I-38: a token that refuses all transfers stops none of it.
+    """
+    now = machine.chain.timestamp + 1
+    twin = machine.twin
+    if any(market.in_grace(now) for market in twin.markets.values()) or not machine.fresh(now, 10):
+        return
+    victims = machine.unhealthy(now)
+    if not victims:
+        return
+    victim = draw.choice(victims)
+    with probe.undone(machine, "I-17"):
+        taker = probe.newcomer(machine, 10**9)
+        for calls in range(4):
+            found = machine.margin_of(victim, machine.chain.timestamp + 1)
+            if victim not in twin.positions or found.equity >= found.maintenance:
+                machine.need("I-23", calls <= 3, calls)
+                return
+            old = machine.margin_of(taker, machine.chain.timestamp + 1)
+            step = probe.do(machine, trades.take(machine, victim, taker, 1_000))
+            machine.need("I-17", step.ok, lambda s=step: f"{hex(victim)} could not be liquidated: {s.reason}")
+            if not step.result.outcome.socialised:
+                gained = machine.margin_of(taker, step.now).equity - old.equity
+                legs = len(step.result.plan.closes)
+                machine.need("I-17", gained >= -3 * legs, lambda g=gained: f"the liquidator lost {-g}")
+        machine.need("I-23", False, "not finished after four liquidations")
+
+
+def i_20_chunks(machine: Machine, draw) -> None:
+    """sum cost(chunks) <= cost(once) + eps: the penalty is a potential, so slices add up; eps is what the
+    last chunk may close beyond (a smallest trade and a quantum of each leg) and a unit a leg and chunk.
+    """
+    now = machine.chain.timestamp + 1
+    if not machine.fresh(now, 30) or any(m.in_grace(now) for m in machine.twin.markets.values()):
+        return
+    for victim in machine.unhealthy(now)[:1]:
+        once, closed_once = _liquidated(machine, victim, 1_000)
+        parts, closed = _liquidated(machine, victim, 100)
+        more = max(closed - closed_once, 0)
+        rate = max(m.terms.penalty for m in machine.twin.markets.values())
+        eps = more * rate // PPM + 40
+        machine.need("I-20", parts <= once + eps, lambda o=once, p=parts: (o, p))
+
+
+def _liquidated(machine: Machine, victim: int, quanta: int) -> tuple[int, int]:
+    """(penalties, notional closed) of liquidating in slices of at most `quanta`."""
+    cost = notional = 0
+    with probe.undone(machine, "I-20"):
+        taker = probe.newcomer(machine, 10**9)
+        for _ in range(25):
+            if victim not in machine.twin.positions:
+                break
+            held = machine.twin.positions[victim]
+            step = probe.do(machine, trades.take(machine, victim, taker, quanta))
+            if not step.ok:
+                machine.need("I-20", step.reason == "liquidation: healthy", step.reason)
+                break
+            cost += step.result.plan.penalty
+            for (market, _, _), lots in zip(held, step.result.plan.closes, strict=True):
+                notional += lots * machine.twin.markets[market].mark // 10**8 + 1
+    return cost, notional
+
+
+def i_29_back(machine: Machine, draw) -> None:
+    """CROSS -> ISOLATED -> CROSS is the identity: size, entry (two units with a social charge), total cash."""
+    twin, now = machine.twin, machine.chain.timestamp
+    held = [(a, p) for a, ps in twin.positions.items() if not accounts.is_vault(a) for p in ps]
+    if not held or not machine.fresh(now, 5):
+        return
+    root, (market, size, entry) = draw.choice(held)
+    cash = twin.cash.get(root, 0)
+    amount = max(cash // 2, 0)
+    with probe.undone(machine, "I-29"):
+        there = probe.do(machine, trades.to_isolated(machine, root, market, 7, amount))
+        if not there.ok:
+            return
+        back = probe.do(machine, trades.to_cross(machine, accounts.vault(root, market, 7)))
+        if not back.ok:
+            machine.need(
+                "I-29", back.reason in ("margin: below initial", "switch: liquidatable"), back.reason
+            )
+            return
+        after = next(p for p in twin.positions[root] if p[0] == market)
+        machine.need("I-29", after[1] == size and 0 <= after[2] - entry <= 2, lambda: (entry, after))
+        machine.need("I-29", twin.cash.get(root, 0) == cash, "cash changed")
+    machine.counts["switched there and back"] += 1
+
+
+def i_34_twice(machine: Machine, draw) -> None:
+    """accrue(t1); accrue(t2) == accrue(t1 + t2) but for an index unit; twice in a second is refused; over
+    everybody funding sums to zero up to a unit a position.
+    """
+    now = machine.chain.timestamp
+    market = machine.twin.markets[draw.choice(MARKETS)]
+    if not machine.fresh(now, 10):
+        return
+    first, second = draw.integer(1, 5), draw.integer(1, 5)
+    once = market.funding_now(now + first + second) - market.funding_now(now)
+    parts = market.funding_now(now + first) - market.funding_now(now)
+    growth = market.mark * 100 * market.rate * second
+    parts += growth // (28_800 * 10**9)
+    machine.need("I-34", abs(once - parts) <= 1, lambda: (once, parts))
+    sizes = [q for ps in machine.twin.positions.values() for m, q, _ in ps if m == market.id]
+    paid = sum(value_down(q, 0, (0, -once, -once, 0)) for q in sizes)
+    machine.need("I-34", -len(sizes) <= paid <= 0, lambda: (paid, len(sizes)))
+
+
+def i_35(machine: Machine, draw) -> None:
+    """Rounding is always against the user: deposit and withdraw, open and close at one price gain nothing
+    (two newcomers together); n pieces are never cheaper than one.
+    """
+    if not machine.fresh(machine.chain.timestamp, 60):
+        return
+    market = draw.choice(MARKETS)
+    known = machine.twin.markets[market]
+    lots = draw.integer(300, 3_000) * 10**6 * 10**8 // known.mark + draw.integer(0, 9)
+    price = known.mark + draw.choice((-1, 0, 1)) * (known.mark // 900)
+    results = []
+    for pieces in (1, 3):
+        with probe.undone(machine, "I-35"):
+            probe.open_doors(machine)
+            results.append(probe.round_trip(machine, market, lots, price, pieces))
+    for gains in results:
+        if gains is not None:
+            machine.need("I-35", sum(gains) <= 0, gains)
+    if None not in results:
+        machine.need("I-35", sum(results[1]) <= sum(results[0]), results)
