@@ -144,8 +144,9 @@ def liquidation_price(account: uint256, market: uint256) -> (bool, uint256):
 def max_trade(account: uint256, market: uint256, buys: bool, price: uint256) -> uint256:
     """
     @notice The largest size (lots) that the account could buy or sell as a taker at
-            `price` and meet its initial margin after the fee. What else a trade needs
-            (band, smallest notional, open interest, the other side) is not looked at.
+            `price`, fee included, under the margin rule of a trade: initial margin when
+            risk rises, health not falling when it does not. What else a trade needs (band,
+            smallest notional, open interest, the other side) is not looked at.
     @return lots; 0 when none
     """
     header: uint256 = 0
@@ -155,13 +156,21 @@ def max_trade(account: uint256, market: uint256, buys: bool, price: uint256) -> 
     low: uint256 = 0
     high: uint256 = units.MAX_SIZE
     held: int256 = lanes._size(lanes._lane_of(header, words, market))
+    lots: uint256 = lanes._bits(abs(held))
+    health: int256 = self._health(header, words)
     if (held > 0) == buys:
-        high -= lanes._bits(abs(held))
+        high -= lots
+    elif held != 0:
+        # Closing may be allowed where adding is not: look beyond zero only if it is.
+        if self._affords(header, words, pin, market, lots, buys, price, health):
+            low = lots
+        else:
+            high = lots - 1
     for step: uint256 in range(48):
         if low >= high:
             break
         middle: uint256 = (low + high + 1) // 2
-        if self._affords(header, words, pin, market, middle, buys, price):
+        if self._affords(header, words, pin, market, middle, buys, price, health):
             low = middle
         else:
             high = middle - 1
@@ -178,6 +187,17 @@ def _margin(header: uint256, words: DynArray[uint256, 16]) -> (int256, uint256, 
         return lanes._cash(header), 0, 0, 0
     engine: IRiskEngine = IRiskEngine(staticcall CLEARINGHOUSE.engines(lanes._mode(header)))
     return staticcall engine.margin(header, words)
+
+
+@internal
+@view
+def _health(header: uint256, words: DynArray[uint256, 16]) -> int256:
+    equity: int256 = 0
+    initial: uint256 = 0
+    maintenance: uint256 = 0
+    notional: uint256 = 0
+    equity, initial, maintenance, notional = self._margin(header, words)
+    return equity - convert(maintenance, int256)
 
 
 @internal
@@ -223,10 +243,11 @@ def _affords(
     lots: uint256,
     buys: bool,
     price: uint256,
+    health: int256,
 ) -> bool:
     """
-    @notice Whether the account meets its initial margin after the trade, computed as the
-            ledger would post it.
+    @notice Whether the account, of `health` before, would pass the margin rule of a trade,
+            computed as the ledger would post it.
     """
     change: int256 = convert(lots, int256) if buys else -convert(lots, int256)
     lane: uint256 = lanes._lane_of(header, words, market)
@@ -268,4 +289,9 @@ def _affords(
     equity, initial, maintenance, notional = self._margin(
         lanes._header(cash, count, lanes._mode(header)), new_words
     )
-    return equity >= convert(initial, int256)
+    before: int256 = lanes._size(lane)
+    reduces: bool = abs(size) < abs(before) and (size == 0 or (size > 0) == (before > 0))
+    flat: bool = size == 0 and count <= 1
+    return equity >= convert(initial, int256) or (
+        reduces and not flat and equity - convert(maintenance, int256) >= health
+    )

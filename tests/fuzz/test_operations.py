@@ -286,15 +286,9 @@ def max_trade_through_zero(w, rng, traders, seen):
     if not held:
         return
     exact = _exact_max_trade(w, trader, account, market, held < 0, mark, at)
-    if exact > abs(held):
-        assert w.lens.call("max_trade", account, market, held < 0, mark, at=at) == exact
-        seen["flips"] += 1
+    assert w.lens.call("max_trade", account, market, held < 0, mark, at=at) == exact
+    seen["flips"] += exact > abs(held)
 
 
-@pytest.mark.xfail(
-    reason="Lens.max_trade bisects from zero, where an account below its initial margin does not afford"
-    " anything yet: it answers 0 though closing and turning over is allowed",
-    strict=True,
-)
 def test_max_trade_through_zero():
     fuzz(max_trade_through_zero, {"flips": 15})
