@@ -13,6 +13,7 @@ LIMITS = {
     "liquidation, 1 perp, slice": 200_000,
     "liquidation, 1 perp, full": 200_000,
     "liquidation, 1 perp, insolvent, insured": 200_000,
+    "liquidation, 1 perp, insolvent, socialised": 200_000,
     "deposit, repeated": 65_000,
 }
 

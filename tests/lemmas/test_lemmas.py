@@ -245,7 +245,7 @@ def test_a_charge_covers_the_deficit():
 
 
 def test_splitting_entries_loses_nothing():
-    """Reducing releases ceil(entry * part / size): all of it at the end, never keeping more than its share."""
+    """Reducing releases ceil(entry * part / size): all of it at the end, never too little."""
     entry, released, size, part = Ints("entry released size part")
     proved(
         And(Implies(part == size, released == entry), (entry - released) * size <= entry * (size - part)),
