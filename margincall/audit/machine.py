@@ -45,7 +45,7 @@ class Action(NamedTuple):
     refusal: str | Callable[[int], str | None] | None = None
     seconds: int = 1
     done: Callable[[int], None] | None = None
-    facts: dict = {}
+    facts: dict = {}  # noqa: RUF012 - a default that nobody writes to
 
 
 class View(NamedTuple):
@@ -109,10 +109,7 @@ class Machine:
 
     def step(self, draw: Draw) -> Step | None:
         """Draw one operation and do it; None when it had nothing to do."""
-        if self.queue:
-            action = self.queue.popleft()(self)
-        else:
-            action = self._pick(self, draw)
+        action = self.queue.popleft()(self) if self.queue else self._pick(self, draw)
         if action is None:
             return None
         step = self.do(action)

@@ -1,7 +1,8 @@
 """The property machine: random runs over every setting, and hypothesis for short failing ones."""
 
 import pytest
-from hypothesis import HealthCheck, settings, strategies as st
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from margincall.audit.draw import RandomDraw
@@ -20,6 +21,11 @@ def test_random_runs_reach_what_they_must(capsys):
         print("\n".join(lines(machine.counts, machine.checked, machine.refusals)))
     assert machine.checked["storage"] >= STEPS
     assert not missing(machine.counts, machine.checked)
+
+
+def drive(machine, draw, times):
+    for _ in range(times):
+        machine.step(draw)
 
 
 @pytest.mark.parametrize("decimals", [8, 18])
@@ -50,12 +56,10 @@ def test_the_same_trace_on_another_token(decimals):
 def test_the_machine_notices(break_it, name):
     """Something is wrong in the twin or its books: the machine fails, and names what."""
     machine, draw = Machine(SETTINGS["plain"]), RandomDraw(1)
-    for _ in range(200):
-        machine.step(draw)
+    drive(machine, draw, 200)
     break_it(machine)
     with pytest.raises(Violation, match=name):
-        for _ in range(300):
-            machine.step(draw)
+        drive(machine, draw, 300)
 
 
 def test_every_applicable_id_has_a_property():

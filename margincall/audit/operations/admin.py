@@ -12,7 +12,7 @@ NOT_READY = "timelock_controller: operation is not ready"
 
 def pause(machine: Machine, draw) -> Action:
     """Pauses are short: a paused machine unpauses three times in four."""
-    world, twin = machine.world, machine.twin
+    twin = machine.twin
     paused = draw.chance(25) if twin.paused else True
     if paused and not twin.paused:
         for _ in range(6):

@@ -7,17 +7,30 @@ from margincall.audit.world import MARKETS, TOKEN_MODES
 from margincall.model import (
     Refused,
     accounts,
-    close_account as model_close,
-    collect_fees as model_collect,
-    deposit as model_deposit,
-    fund_insurance as model_fund,
-    move_margin as model_move,
-    withdraw as model_withdraw,
     withdrawable,
+)
+from margincall.model import (
+    close_account as model_close,
+)
+from margincall.model import (
+    collect_fees as model_collect,
+)
+from margincall.model import (
+    deposit as model_deposit,
+)
+from margincall.model import (
+    fund_insurance as model_fund,
+)
+from margincall.model import (
+    move_margin as model_move,
+)
+from margincall.model import (
+    withdraw as model_withdraw,
 )
 from margincall.model.arithmetic import ceil_div
 
 USD = 10**6
+EMPTY = ("erc20: transfer amount exceeds balance", "hostile: balance")
 
 
 def arriving(machine: Machine, amount: int) -> int:
@@ -26,8 +39,12 @@ def arriving(machine: Machine, amount: int) -> int:
     return amount - percent if machine.world.token_mode == 1 else amount
 
 
-def transfer_refusal(machine: Machine, source: str, target: str, incoming: bool) -> str | None:
-    """Why the token, or the clearinghouse because of what the token did, refuses a transfer."""
+def transfer_refusal(
+    machine: Machine, source: str, target: str, incoming: bool, amount: int = 0
+) -> str | None:
+    """Why the token, or the clearinghouse because of what the token did, refuses a transfer. What is paid
+    out can exceed the balance while an insolvent account waits for its liquidation (I-07).
+    """
     world = machine.world
     mode = TOKEN_MODES[world.token_mode]
     if mode == "paused":
@@ -36,6 +53,8 @@ def transfer_refusal(machine: Machine, source: str, target: str, incoming: bool)
         return "hostile: blacklisted"
     if mode == "false":
         return "token: refused"
+    if not incoming and amount > world.held:
+        return EMPTY[machine.setting.hostile]
     return "token: took too much" if mode == "more" and not incoming else None
 
 
@@ -138,7 +157,9 @@ def payout(
     def apply(now: int) -> int:
         done = model_withdraw(twin, now, root, paid) if kind == "withdraw" else model_close(twin, root)
         # The token moves last: what it refuses undoes everything.
-        refused = transfer_refusal(machine, world.house.address, receiver, False) if paid else None
+        refused = None
+        if paid:
+            refused = transfer_refusal(machine, world.house.address, receiver, False, paid)
         if refused:
             twin.cash[root] = twin.cash.get(root, 0) + done
             raise Refused(refused)
@@ -166,7 +187,9 @@ def collect_fees(machine: Machine, draw) -> Action:
     amount = twin.treasury.get(pool, 0)
 
     def apply(now: int) -> int:
-        refused = amount and transfer_refusal(machine, world.house.address, world.treasury, False)
+        refused = amount and transfer_refusal(
+            machine, world.house.address, world.treasury, False, amount * world.scale
+        )
         if refused:
             raise Refused(refused)
         return model_collect(twin, pool)
@@ -202,7 +225,7 @@ def donate(machine: Machine, draw) -> Action | None:
 
 def move_margin(machine: Machine, draw) -> Action:
     """Into a vault or back out of it; by the owner or a delegate."""
-    world, twin = machine.world, machine.twin
+    twin = machine.twin
     vaults = [a for a in twin.positions if accounts.is_vault(a)]
     vault = draw.choice(vaults) if vaults and draw.chance(90) else _any_vault(machine, draw)
     source, target = (accounts.parent(vault), vault) if draw.chance(50) else (vault, accounts.parent(vault))

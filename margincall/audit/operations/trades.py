@@ -8,10 +8,18 @@ from margincall.audit.world import MARKETS
 from margincall.model import (
     Refused,
     accounts,
-    liquidate as model_liquidate,
     plan,
+)
+from margincall.model import (
+    liquidate as model_liquidate,
+)
+from margincall.model import (
     switch_to_cross as model_to_cross,
+)
+from margincall.model import (
     switch_to_isolated as model_to_isolated,
+)
+from margincall.model import (
     trade as model_trade,
 )
 from margincall.model.arithmetic import MAX_PRICE, NOTIONAL_SCALE, PPM, ceil_div

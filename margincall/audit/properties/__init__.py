@@ -56,7 +56,7 @@ def run_every_step(machine: Machine, step: Step) -> None:
 
 
 def run_sometimes(name: str, machine: Machine, draw: Draw) -> None:
-    """One of RATES, on the present state; the state is as before afterwards. I-28 jumps: not in the envelope."""
+    """One of RATES, on the present state, which is as before afterwards. I-28 jumps: not in the envelope."""
     if machine.setting.envelope and name == "i_28":
         return
     machine.counts[f"ran {name}"] += 1

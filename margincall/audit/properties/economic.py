@@ -51,11 +51,10 @@ def _among_themselves(machine: Machine, draw):
         victim = draw.choice(mine)
         others = [m for m in members if m >> 96 != victim >> 96]
         return trades.take(machine, victim, draw.choice(others), 1_000)
-    if act == "withdraw":
-        if machine.fresh(machine.chain.timestamp, 5):
-            amount = withdrawable(twin, machine.chain.timestamp + 1, maker) // 2
-            owner = machine.world.owner(maker).address
-            return money.payout(machine, "withdraw", maker, owner, amount * machine.world.scale, None)
+    if act == "withdraw" and machine.fresh(machine.chain.timestamp, 5):
+        amount = withdrawable(twin, machine.chain.timestamp + 1, maker) // 2
+        owner = machine.world.owner(maker).address
+        return money.payout(machine, "withdraw", maker, owner, amount * machine.world.scale, None)
     if act == "switch" and mine:
         held = draw.choice(mine)
         if accounts.is_vault(held):

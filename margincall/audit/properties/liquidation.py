@@ -143,7 +143,7 @@ def _requirements(legs: list, quanta: int) -> tuple[int, int]:
 
 
 def i_21(machine: Machine, step: Step) -> None:
-    """Value in = value out. Exactly: cash + I + FEE + RES - entries - D is as before. At this second's prices:
+    """Value in = value out. Exactly: cash + I + FEE + RES - entries - D is as before. At prices of now:
     over everybody dEq + dI + dFEE == 0 but for rounding (what the socialised amount takes from the winners
     is what it grants the victim; RES grows only by what they had been charged beyond their deficits).
     """
@@ -195,11 +195,11 @@ def _worth(machine: Machine, step: Step) -> int:
 
 
 def i_25_26(machine: Machine, step: Step) -> None:
-    """I-25: shortfall = paid by I[p] + socialised, paid == min(shortfall, I[p]), socialised > 0 => I'[p] == 0;
-    other pools untouched. I-26, restated for an index per side: only the sides opposite to the victim's
-    legs are charged, sum of what holders owe in [amount, amount + OI/1e10 + 1], holder i owes
-    |q_i| dS / 1e10 <= amount |q_i| / OI + |q_i| / 1e10 + 1, no position owes nothing. All holders of the side
-    pay by size, a loser among them too; a holder may so fall below maintenance and is then liquidated.
+    """I-25: shortfall = paid by I[p] + socialised, paid == min(shortfall, I[p]), socialised > 0 =>
+    I'[p] == 0; other pools untouched. I-26, restated for an index per side: only the sides opposite to the
+    victim's legs are charged, sum of what holders owe in [amount, amount + OI/1e10 + 1], holder i owes
+    |q_i| dS / 1e10 <= amount |q_i| / OI + |q_i| / 1e10 + 1, no position owes nothing. All holders of the
+    side pay by size, a loser among them too; one may so fall below maintenance and is then liquidated.
     """
     twin, before = machine.twin, step.before
     plan, outcome = step.result

@@ -127,8 +127,9 @@ def everyone_leaves(machine: Machine, reverse: bool) -> dict[int, int] | None:
     open_doors(machine)
     quiet_prices(machine)
     longs, shorts, keeper = (newcomer(machine, 10**9, i) for i in range(3))
-    if not all([base(machine, longs, shorts, market) for market in MARKETS]):
-        return None
+    for market in MARKETS:
+        if not base(machine, longs, shorts, market):
+            return None
     _liquidate_all(machine, keeper)
     holders = sorted(set(twin.positions) - {longs, shorts}, reverse=reverse)
     for account in holders:

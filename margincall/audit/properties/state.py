@@ -54,7 +54,7 @@ def i_04(machine: Machine, step: Step) -> None:
         total = sum(q * (longs if q > 0 else shorts) // INDEX_SCALE for q in sizes)
         exact = -(known.social_long + known.social_short) * twin.open_interest.get(market, 0)
         gap = exact - total * INDEX_SCALE
-        machine.need("I-04", 0 <= gap <= len(sizes) * INDEX_SCALE, lambda: (market, exact, total, len(sizes)))
+        machine.need("I-04", 0 <= gap <= len(sizes) * INDEX_SCALE, (market, exact, total, len(sizes)))
 
 
 def i_07(machine: Machine, step: Step) -> None:
@@ -96,7 +96,7 @@ def i_26_backed(machine: Machine, step: Step) -> None:
         owed = (known.social_long + known.social_short) * interest
         deficit = twin.deficit.get(market, 0) * INDEX_SCALE
         most = deficit + machine.slack[market] * INDEX_SCALE
-        machine.need("I-26", deficit <= owed <= most, lambda m=market: (m, deficit, owed, machine.slack[m]))
+        machine.need("I-26", deficit <= owed <= most, (market, deficit, owed, machine.slack[market]))
 
 
 def slack(machine: Machine, step: Step) -> None:

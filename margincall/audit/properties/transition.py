@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from margincall.audit.machine import Machine, Step
+from margincall.audit.operations.money import EMPTY
 from margincall.audit.world import MARKETS, slot_of
 from margincall.model import accounts
 from margincall.model.arithmetic import FUNDING_SCALE, PPM
@@ -39,6 +40,10 @@ def refused(machine: Machine, step: Step) -> None:
         machine.counts["open interest cap hit"] += 1
     if reason == "access: mode not allowed":
         machine.counts["denied mode refused"] += 1
+    if reason in EMPTY:
+        lacking = any(x is None or x.equity < 0 for x in machine.margins().values())
+        machine.need("I-07", lacking, "a payable claim was not paid, and nobody is insolvent")
+        machine.counts["balance short while somebody is insolvent"] += 1
     if reason.startswith(("hostile:", "token:")):
         machine.counts["hostile token refused"] += 1
     if reason == "liquidation: grace after outage":

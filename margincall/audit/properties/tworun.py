@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 
 from margincall.audit.machine import Machine
 from margincall.audit.operations import trades
@@ -10,7 +11,7 @@ from margincall.audit.properties import probe
 from margincall.audit.world import MARKETS
 from margincall.model import Refused, accounts, plan
 from margincall.model.arithmetic import INDEX_SCALE, NOTIONAL_SCALE, PPM, RATE_SCALE
-from margincall.model.margin import margin, value_down
+from margincall.model.margin import maintenance_up, margin, value_down
 
 
 def i_02(machine: Machine, draw) -> None:
@@ -35,9 +36,9 @@ def i_02(machine: Machine, draw) -> None:
 
 
 def i_10_reduce(machine: Machine, draw) -> None:
-    """For every q != 0 a reduction exists that succeeds at a fresh price: the whole position if equity covers
-    the fee, else a half that both leaves and takes a smallest trade. (Equity below the fee and too small
-    to halve: the owner pays in first, or is liquidated.) I-38: in a pause too, against whoever reduces.
+    """For every q != 0 a reduction exists that succeeds at a fresh price: the whole position, when its fee is
+    no larger a share of equity than what it frees of maintenance (Eq mm >= fee MM; below, as with no
+    equity, only liquidation reduces). I-38: in a pause too, against whoever reduces.
     """
     twin = machine.twin
     if not twin.positions or not machine.fresh(machine.chain.timestamp, 8):
@@ -45,7 +46,7 @@ def i_10_reduce(machine: Machine, draw) -> None:
     account = draw.choice(list(twin.positions))
     market, size, _ = draw.choice(twin.positions[account])
     known = twin.markets[market]
-    if known.terms.status != 1:
+    if known.terms.status != 1 or known.in_grace(machine.chain.timestamp):
         return
     with probe.undone(machine, "I-10"):
         probe.open_doors(machine)
@@ -53,17 +54,11 @@ def i_10_reduce(machine: Machine, draw) -> None:
         pair = (taker, other) if size > 0 else (other, taker)
         ready = probe.base(machine, *pair, market)
         found = machine.margin_of(account, machine.chain.timestamp + 1)
-        raw, lots = abs(size) * known.mark, size
-        fee = -(-raw * known.terms.maker_fee // RATE_SCALE)
-        alone = len(twin.positions[account]) == 1
-        if alone and found.equity < fee + 4:
-            least = known.terms.min_notional * NOTIONAL_SCALE
-            lots = size // 2 if raw >= 2 * least + 2 * known.mark else 0
-        if lots and ready:
-            step = probe.close(machine, account, taker, market, lots)
-            machine.need(
-                "I-10", step.ok, lambda: f"{hex(account)} cannot reduce {lots} of {size}: {step.reason}"
-            )
+        raw = abs(size) * known.mark
+        cost = (-(-raw * known.terms.maker_fee // RATE_SCALE) + 4) * found.maintenance
+        if ready and found.equity * maintenance_up(known, raw) >= cost:
+            step = probe.close(machine, account, taker, market, size)
+            machine.need("I-10", step.ok, lambda: f"{hex(account)} cannot close {size}: {step.reason}")
     with probe.undone(machine, "I-38"):
         probe.open_doors(machine)
         _reduce_in_a_pause(machine, account, market, size)
@@ -116,7 +111,7 @@ def i_12(machine: Machine, draw) -> None:
     known.forget_quote()
     if size < 0:
         health.reverse()
-    rising = all(b >= a - 2 for a, b in zip(health, health[1:], strict=False))
+    rising = all(b >= a - 2 for a, b in pairwise(health))
     machine.need("I-12", rising, lambda: (size, health))
 
 
@@ -286,7 +281,7 @@ def _liquidated(machine: Machine, victim: int, quanta: int) -> tuple[int, int]:
 
 
 def i_29_back(machine: Machine, draw) -> None:
-    """CROSS -> ISOLATED -> CROSS is the identity: size, entry (two units with a social charge), total cash."""
+    """CROSS -> ISOLATED -> CROSS is the identity: size, entry (two units with a charge), total cash."""
     twin, now = machine.twin, machine.chain.timestamp
     held = [(a, p) for a, ps in twin.positions.items() if not accounts.is_vault(a) for p in ps]
     if not held or not machine.fresh(now, 5):
@@ -295,6 +290,7 @@ def i_29_back(machine: Machine, draw) -> None:
     cash = twin.cash.get(root, 0)
     amount = max(cash // 2, 0)
     with probe.undone(machine, "I-29"):
+        probe.open_doors(machine)
         there = probe.do(machine, trades.to_isolated(machine, root, market, 7, amount))
         if not there.ok:
             return
