@@ -311,7 +311,7 @@ def _fill(
 ) -> int256:
     """
     @notice Post one side of a trade and judge the account: initial margin when risk was
-            added, otherwise it is enough that health did not fall.
+            added, otherwise what judge._check_reduced asks.
     @return change of lots held long
     """
     header: uint256 = ledger.headers[account_id]
@@ -328,6 +328,8 @@ def _fill(
     else:
         assert reduce_only == 0, "clearing: reduce only"
         assert terms._status(pin.terms) == terms.OPEN, "clearing: market is reduce-only"
+        # Liquidations of this market wait, so nobody may join what they cannot reach.
+        assert not pin.grace, "clearing: grace after outage"
         access._check_not_paused()
     vault: bool = lanes._is_vault(account_id)
     assert not vault or lanes._vault_market(account_id) == market, "clearing: not the vault's market"

@@ -145,7 +145,7 @@ def max_trade(account: uint256, market: uint256, buys: bool, price: uint256) -> 
     """
     @notice The largest size (lots) that the account could buy or sell as a taker at
             `price`, fee included, under the margin rule of a trade: initial margin when
-            risk rises, health not falling when it does not. What else a trade needs (band,
+            risk rises, the rule of a reduction when it does not. What else a trade needs (band,
             smallest notional, open interest, the other side) is not looked at.
     @return lots; 0 when none
     """
@@ -157,12 +157,12 @@ def max_trade(account: uint256, market: uint256, buys: bool, price: uint256) -> 
     high: uint256 = units.MAX_SIZE
     held: int256 = lanes._size(lanes._lane_of(header, words, market))
     lots: uint256 = lanes._bits(abs(held))
-    health: int256 = self._health(header, words)
+    before: int256[2] = self._health(header, words)
     if (held > 0) == buys:
         high -= lots
     elif held != 0:
         # Closing may be allowed where adding is not: look beyond zero only if it is.
-        if self._affords(header, words, pin, market, lots, buys, price, health):
+        if self._affords(header, words, pin, market, lots, buys, price, before):
             low = lots
         else:
             high = lots - 1
@@ -170,7 +170,7 @@ def max_trade(account: uint256, market: uint256, buys: bool, price: uint256) -> 
         if low >= high:
             break
         middle: uint256 = (low + high + 1) // 2
-        if self._affords(header, words, pin, market, middle, buys, price, health):
+        if self._affords(header, words, pin, market, middle, buys, price, before):
             low = middle
         else:
             high = middle - 1
@@ -191,13 +191,16 @@ def _margin(header: uint256, words: DynArray[uint256, 16]) -> (int256, uint256, 
 
 @internal
 @view
-def _health(header: uint256, words: DynArray[uint256, 16]) -> int256:
+def _health(header: uint256, words: DynArray[uint256, 16]) -> int256[2]:
+    """
+    @return equity, maintenance margin
+    """
     equity: int256 = 0
     initial: uint256 = 0
     maintenance: uint256 = 0
     notional: uint256 = 0
     equity, initial, maintenance, notional = self._margin(header, words)
-    return equity - convert(maintenance, int256)
+    return [equity, convert(maintenance, int256)]
 
 
 @internal
@@ -243,11 +246,11 @@ def _affords(
     lots: uint256,
     buys: bool,
     price: uint256,
-    health: int256,
+    old: int256[2],
 ) -> bool:
     """
-    @notice Whether the account, of `health` before, would pass the margin rule of a trade,
-            computed as the ledger would post it.
+    @notice Whether the account, of `old` equity and maintenance, would pass the margin rule
+            of a trade, computed as the ledger would post it.
     """
     change: int256 = convert(lots, int256) if buys else -convert(lots, int256)
     lane: uint256 = lanes._lane_of(header, words, market)
@@ -293,5 +296,5 @@ def _affords(
     reduces: bool = abs(size) < abs(before) and (size == 0 or (size > 0) == (before > 0))
     flat: bool = size == 0 and count <= 1
     return equity >= convert(initial, int256) or (
-        reduces and not flat and equity - convert(maintenance, int256) >= health
+        reduces and not flat and old[0] > 0 and equity * old[1] >= old[0] * convert(maintenance, int256)
     )

@@ -347,7 +347,7 @@ def _charges(
 ) -> DynArray[IClearinghouse.Charge, 32]:
     """
     @notice Split a shortfall that insurance could not pay over the losing legs, pro rata
-            to the losses; over all legs by notional when the loss was realised before.
+            to the losses; over all legs by notional when part of it was realised before.
     """
     weights: DynArray[uint256, 32] = []
     total: uint256 = 0
@@ -356,7 +356,9 @@ def _charges(
         unrealised: int256 = legs._value_down(lanes._size(lane), lanes._entry(lane), quotes[i])
         weights.append(convert(max(-unrealised, 0), uint256))
         total += weights[i]
-    if total == 0:
+    if total < amount:
+        # What the open legs lose does not explain the shortfall: no single one bears it.
+        total = 0
         for i: uint256 in range(lanes._count(header), bound=32):
             weights[i] = lanes._bits(abs(lanes._size(lanes._lane(words[i >> 1], i)))) * quotes[i].mark
             total += weights[i]

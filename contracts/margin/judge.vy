@@ -74,8 +74,10 @@ def _check_reduced(
     old_header: uint256, old_words: DynArray[uint256, 16], header: uint256, words: DynArray[uint256, 16]
 ):
     """
-    @notice Risk was not added: initial margin is enough, and otherwise health may not fall.
-            A flat account owes nothing.
+    @notice Risk was not added: initial margin is enough. Below it a reduction may not cost
+            a larger share of equity than it frees of maintenance, or an account could hand
+            what stands behind its losses to a friend, at the edge of the band; where
+            nothing is left, only liquidation reduces. A flat account owes nothing.
     """
     if lanes._count(header) == 0:
         assert lanes._cash(header) >= 0, "margin: loss exceeds cash"
@@ -87,5 +89,9 @@ def _check_reduced(
     equity, initial, maintenance, notional = self._margin(header, words)
     if equity >= convert(initial, int256):
         return
-    health: int256 = equity - convert(maintenance, int256)
-    assert health >= self._health(old_header, old_words), "margin: health falls"
+    old_equity: int256 = 0
+    old_maintenance: uint256 = 0
+    old_equity, initial, old_maintenance, notional = self._margin(old_header, old_words)
+    assert old_equity > 0, "margin: insolvent"
+    kept: int256 = equity * convert(old_maintenance, int256)
+    assert kept >= old_equity * convert(maintenance, int256), "margin: health falls"

@@ -212,13 +212,31 @@ def _pack_terms(fees: Fees, tiers: DynArray[Tier, 6]) -> uint256[8]:
 @pure
 def _check_ramp(old: uint256[8], new: uint256[8]):
     """
-    @notice The first maintenance rate bounds what a change can do to an open position.
+    @notice At no notional may maintenance margin rise by more than a quarter. Both are
+            piecewise linear, so the edges of both decide, and a notional beyond all.
     """
+    notionals: DynArray[uint256, 16] = [2**60]
     for i: uint256 in range(1, 7):
-        before: uint256 = (old[i] >> 88) & (2**24 - 1)
-        after: uint256 = (new[i] >> 88) & (2**24 - 1)
-        if before != 0 and after != 0:
-            assert after * units.PPM <= before * MAX_RAISE, "terms: maintenance rises too fast"
+        notionals.append(old[i] & (2**64 - 1))
+        notionals.append(new[i] & (2**64 - 1))
+    for notional: uint256 in notionals:
+        if notional != 0 and notional != terms.NO_TIER:
+            limit: uint256 = self._maintenance_at(old, notional) * MAX_RAISE // units.PPM
+            # One unit more: deductions are rounded.
+            assert self._maintenance_at(new, notional) <= limit + units.PPM, "terms: maintenance rises too fast"
+
+
+@internal
+@pure
+def _maintenance_at(packed: uint256[8], notional: uint256) -> uint256:
+    """
+    @return Maintenance margin at a notional (money), times a million
+    """
+    tier: uint256 = packed[1]
+    for i: uint256 in range(2, 7):
+        if packed[i] & (2**64 - 1) <= notional:
+            tier = packed[i]
+    return notional * ((tier >> 88) & (2**24 - 1)) - (tier >> 176) * units.PPM
 
 
 @internal

@@ -235,7 +235,8 @@ def _update(feed: address, report: IPriceFeed.Report):
         assert report.published > last, "price: not newer"
         self._check_step(lane & units.MAX_PRICE, report.mark, report.published - last, rules)
         funding = min(max(self._funding_now(lane, rate_lane), -FUNDING_LIMIT), FUNDING_LIMIT)
-        if report.published - last > rules.outage:
+        # Whoever could not act, because the price was too old, gets his grace.
+        if report.published - last > min(rules.outage, self.book >> 160):
             self.grace_until[market] = block.timestamp + rules.grace
             flags |= GRACE_FLAG
         elif flags & GRACE_FLAG != 0 and block.timestamp >= self.grace_until[market]:

@@ -8,7 +8,7 @@ from margincall.model import accounts
 from margincall.model.accounts import Position
 from margincall.model.arithmetic import INDEX_SCALE, MAX_MARKET, NOTIONAL_SCALE, PPM, Refused, ceil_div
 from margincall.model.ledger import Positions, State, apply, find, put
-from margincall.model.margin import margin
+from margincall.model.margin import check_reduced, margin
 from margincall.model.markets import OPEN
 
 
@@ -206,16 +206,14 @@ def _check_solvent(state: State, now: int, account: int) -> None:
 
 
 def _check_left(state: State, now: int, account: int, cash: int, positions: Positions) -> None:
-    """The account that gave a position away: initial margin, or health no lower than before."""
+    """The account that gave a position away: initial margin, or the rule of a reduction."""
     if not positions:
         if cash < 0:
             raise Refused("margin: loss exceeds cash")
         return
     equity, initial, maintenance, _ = margin(cash, positions, state.markets, now, state.max_age)
     if equity < initial:
-        old = state.margin(account, now)
-        if equity - maintenance < old.equity - old.maintenance:
-            raise Refused("margin: health falls")
+        check_reduced(state.margin(account, now), equity, maintenance)
 
 
 def _check_taken(state: State, now: int, account: int, cash: int, positions: Positions) -> None:
@@ -224,6 +222,8 @@ def _check_taken(state: State, now: int, account: int, cash: int, positions: Pos
     market = state.markets[market_id]
     if market.terms.status != OPEN:
         raise Refused("clearing: market is reduce-only")
+    if market.in_grace(now):
+        raise Refused("clearing: grace after outage")
     if state.paused:
         raise Refused("access: paused")
     mark = market.quote(now, state.max_age)[0]

@@ -181,7 +181,7 @@ class State:
             raise Refused("price: not this market's feed")
         if self.pinned is not None and market in self.pinned:
             raise Refused("price: second in transaction")
-        known.update(mark, index, published, now)
+        known.update(mark, index, published, now, self.max_age)
         self.pin(market)
 
     def begin(self) -> None:

@@ -11,7 +11,7 @@ from margincall.model.arithmetic import (
     ceil_div,
 )
 from margincall.model.ledger import State, find, post
-from margincall.model.margin import maintenance_up, margin
+from margincall.model.margin import check_reduced, maintenance_up, margin
 
 # Money units by which rounding (two terms, and a deduction per tier) can move E - MM against its exact value.
 _SLACK = 8
@@ -84,7 +84,7 @@ def max_trade_size(
 ) -> int:
     """Largest number of lots that `account` can buy (or sell) at `price` (price units) under the margin
     rule of a trade, after a fee of `fee` ppm and with `margin_in` money moved in before: initial margin
-    when risk rises, health not falling when it does not, no loss beyond the cash when nothing is left.
+    when risk rises, the rule of a reduction when it does not, no loss beyond the cash when nothing is left.
     That many lots pass and one more does not. Entries are rounded as for the taker.
 
     Bounds other than margin (open interest, least notional, number of positions) are not considered.
@@ -114,7 +114,13 @@ def max_trade_size(
         if equity >= initial:
             return True
         risk_up = abs(size) > abs(held) or size * held < 0
-        return not risk_up and equity - maintenance >= now_margin.equity - now_margin.maintenance
+        if risk_up:
+            return False
+        try:
+            check_reduced(now_margin, equity, maintenance)
+        except Refused:
+            return False
+        return True
 
     low, high = 0, 1
     held = state.size(account, market)

@@ -234,7 +234,7 @@ def take_over(
 
 def shares(state: State, now: int, positions: Positions, amount: int) -> list[int]:
     """Split a shortfall over an account's legs: in proportion to their losses, or to their notionals when
-    none loses; rounded down, the last leg with a weight takes the remainder.
+    these do not add up to it; rounded down, the last leg with a weight takes the remainder.
     """
     weights, raws = [], []
     for market_id, size, entry in positions:
@@ -242,7 +242,7 @@ def shares(state: State, now: int, positions: Positions, amount: int) -> list[in
         weights.append(max(-value_down(size, entry, quote), 0))
         raws.append(abs(size) * quote[0])
     total = sum(weights)
-    if not total:
+    if total < amount:
         weights, total = raws, sum(raws)
     parts = [amount * weight // total for weight in weights]
     last = max(i for i, weight in enumerate(weights) if weight)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from margincall.model.accounts import Position
-from margincall.model.arithmetic import INDEX_SCALE, NOTIONAL_SCALE, RATE_SCALE
+from margincall.model.arithmetic import INDEX_SCALE, NOTIONAL_SCALE, RATE_SCALE, Refused
 from margincall.model.markets import Bracket, Market
 
 
@@ -109,3 +109,14 @@ def closing_costs(market: Market, raw: int) -> tuple[int, int, int]:
     bracket = bracket_of(market, raw)
     marginal = -(-raw * bracket.mmf // RATE_SCALE)
     return marginal - bracket.mm_deduction, marginal, -(-raw * market.terms.penalty // RATE_SCALE)
+
+
+def check_reduced(old: Margin, equity: int, maintenance: int) -> None:
+    """The rule of a reduction that leaves an account below its initial margin: it may not cost a larger
+    share of equity than it frees of maintenance margin, and nothing is reduced where nothing is left.
+    Raises Refused.
+    """
+    if old.equity <= 0:
+        raise Refused("margin: insolvent")
+    if equity * old.maintenance < old.equity * maintenance:
+        raise Refused("margin: health falls")

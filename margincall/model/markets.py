@@ -19,6 +19,7 @@ from margincall.model.arithmetic import (
 OPEN = 1
 REDUCE_ONLY = 2
 
+MAX_AGE = 3_600  # seconds: the largest age that a price may be allowed
 MAX_LAG = 240  # seconds from publication to acceptance
 MAX_JUMP = 500_000  # ppm, whatever the time that passed
 MAX_RATE = 500_000_000  # 1e-9 per eight hours
@@ -148,9 +149,15 @@ def check_terms(terms: Terms) -> None:
 
 
 def check_ramp(old: Terms, new: Terms) -> None:
-    """Refuse a change that raises a maintenance rate by more than a quarter. Raises Refused."""
-    for before, after in zip(old.tiers, new.tiers, strict=False):
-        if before.mmf and after.mmf and after.mmf * PPM > before.mmf * MAX_RAISE:
+    """Refuse a change that raises maintenance margin by more than a quarter at any notional: both are
+    piecewise linear, so their edges decide, and a notional beyond all. Raises Refused."""
+
+    def maintenance(terms: Terms, notional: int) -> int:
+        tier = [b for b in brackets(terms.tiers) if b.lower_raw <= notional * NOTIONAL_SCALE][-1]
+        return notional * tier.mmf - tier.mm_deduction * PPM
+
+    for notional in {tier.lower for tier in old.tiers + new.tiers} - {0} | {2**60}:
+        if maintenance(new, notional) > maintenance(old, notional) * MAX_RAISE // PPM + PPM:
             raise Refused("terms: maintenance rises too fast")
 
 
@@ -260,8 +267,9 @@ class Market:
         """Whether liquidations wait because an outage just ended."""
         return self.grace_flag and now < self.grace_until
 
-    def update(self, mark: int, index: int, published: int, now: int) -> None:
-        """A report arrives at block time `now`. Raises Refused; nothing changes then."""
+    def update(self, mark: int, index: int, published: int, now: int, max_age: int = MAX_AGE) -> None:
+        """A report arrives at block time `now`. A silence longer than `rules.outage` or `max_age` was an
+        outage. Raises Refused; nothing changes then."""
         rules = self.rules
         if not 0 < mark <= MAX_PRICE:
             raise Refused("price: mark out of range")
@@ -280,7 +288,7 @@ class Market:
             if abs(mark - self.mark) * PPM > self.mark * limit:
                 raise Refused("price: step too large")
             funding = clamp(self.funding_now(now), FUNDING_LIMIT)
-            if elapsed > rules.outage:
+            if elapsed > min(rules.outage, max_age):
                 self.grace_until = now + rules.grace
                 self.grace_flag = True
             elif self.grace_flag and now >= self.grace_until:

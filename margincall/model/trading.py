@@ -14,7 +14,7 @@ from margincall.model.arithmetic import (
 )
 from margincall.model.clearing import check_withdrawal
 from margincall.model.ledger import Positions, State, post
-from margincall.model.margin import margin
+from margincall.model.margin import check_reduced, margin
 from margincall.model.markets import OPEN, Market
 
 
@@ -137,6 +137,8 @@ def _post(
             raise Refused("clearing: reduce only")
         if market.terms.status != OPEN:
             raise Refused("clearing: market is reduce-only")
+        if market.in_grace(now):
+            raise Refused("clearing: grace after outage")
         if state.paused:
             raise Refused("access: paused")
     if low and low >> 32 != market.id:
@@ -159,8 +161,7 @@ def _post(
             if risk_up:
                 raise Refused("margin: below initial")
             old = margin(old_cash, old_positions, state.markets, now, state.max_age)
-            if equity - maintenance < old.equity - old.maintenance:
-                raise Refused("margin: health falls")
+            check_reduced(old, equity, maintenance)
     if low and not positions and cash:
         parent_cash = cash + (
             state.cash.get(accounts.parent(account), 0) if parent_cash is None else parent_cash

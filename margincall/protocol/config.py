@@ -71,7 +71,7 @@ class ProtocolSpec(NamedTuple):
 RULES = Rules(
     step=10_000,
     interval=2,
-    outage=3_600,
+    outage=600,
     grace=600,
     interest=100_000,
     damp=500_000,

@@ -82,6 +82,7 @@ class Desk:
         self._send(token.send, payer, "approve", house.address, total, at=self.chain.timestamp + 1)
         for owner in owners:
             tokens = owner.money * scale
+            self.keep_fresh(self.chain.timestamp + 1)
             self._send(house.send, payer, "deposit", owner.id, tokens, at=self.chain.timestamp + 1)
             self._twin(model.deposit, self.twin, owner.id, tokens)
             self.touched.add(owner.id)

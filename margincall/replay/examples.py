@@ -59,8 +59,8 @@ def _same_at_ten_times(protocol: Protocol, console: Console) -> None:
     people = (isolated, cross)
     before = [_position(person, "BTC").value for person in people]
     # Eight hours at the interest rate; prices are renewed before they would be an outage.
-    for _ in range(8):
-        protocol.set_prices(START, at=protocol.chain.timestamp + EIGHT_HOURS // 8)
+    for _ in range(48):
+        protocol.set_prices(START, at=protocol.chain.timestamp + EIGHT_HOURS // 48)
     summaries = [person.account.summary(*person.vaults) for person in people]
     funding = [value - _position(person, "BTC").value for person, value in zip(people, before, strict=True)]
     _claim(summaries[0].notional == summaries[1].notional, "notional differs by mode")

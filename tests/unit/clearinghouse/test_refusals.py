@@ -402,6 +402,27 @@ def reducing_at_a_ruinous_price(w):
     return lambda: a.sell("BTC", "0.1", price=97_000 * 95 // 100)
 
 
+@refusal("margin: health falls")
+def handing_equity_to_a_friend_at_the_edge_of_the_band(w):
+    """Two per cent below the mark closing frees more maintenance (2.5 %) than it costs, yet it would
+    leave the losses to insurance: a reduction may not cost a larger share of equity than of maintenance."""
+    a = w.victim()
+    return lambda: a.sell("BTC", "0.19", price=97_000 * 98 // 100)
+
+
+@refusal("margin: insolvent")
+def reducing_with_nothing_left(w):
+    a = w.victim(price=94_000)
+    return lambda: a.sell("BTC", "0.1")
+
+
+@refusal("clearing: grace after outage")
+def opening_while_liquidations_wait(w):
+    a = w.trader()
+    w.protocol.set_prices({"BTC": 100_000}, at=w.chain.timestamp + 3_700)
+    return lambda: a.buy("BTC", "0.01")
+
+
 @refusal("access: paused")
 def opening_in_a_pause(w):
     a = w.trader()

@@ -143,7 +143,7 @@ def test_grace_after_an_outage():
 
 def test_silence_up_to_the_outage_is_none():
     with world() as w:
-        w.protocol.set_prices({"BTC": 97_000}, at=w.markets.call("last_price", 1)[1] + 3_600)
+        w.protocol.set_prices({"BTC": 97_000}, at=w.markets.call("last_price", 1)[1] + 600)
         assert not w.markets.call("quote", 1).grace
 
 
