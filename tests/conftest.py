@@ -33,3 +33,12 @@ def _started(start) -> Iterator[NodeChain]:
         yield chain
     finally:
         node.__exit__(None, None, None)
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    """Print what tests recorded as a `summary` (workers print nothing themselves)."""
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            for name, value in getattr(report, "user_properties", []):
+                if name == "summary":
+                    terminalreporter.write_line(f"\n{value}")

@@ -14,11 +14,10 @@ from tests.stateful.run import run
 STEPS = 25_000
 
 
-def test_random_runs_reach_what_they_must(capsys):
+def test_random_runs_reach_what_they_must(record_property):
     machine = run(STEPS, seed=7)
-    with capsys.disabled():
-        print()
-        print("\n".join(lines(machine.counts, machine.checked, machine.refusals)))
+    report = lines(machine.counts, machine.checked, machine.refusals)
+    record_property("summary", "\n".join([f"the property machine, {machine.steps:,} steps", *report]))
     assert machine.checked["storage"] >= STEPS
     assert not missing(machine.counts, machine.checked)
 
