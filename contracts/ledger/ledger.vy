@@ -13,7 +13,6 @@
 
 from . import lanes
 from . import legs
-from ..math import rounding
 from ..math import units
 
 event Posted:

@@ -8,7 +8,6 @@
         worth. Writes nothing; the ledger, the doors and the lens share it.
 """
 
-from . import lanes
 from ..interfaces import IMarkets
 from ..math import rounding
 from ..math import units

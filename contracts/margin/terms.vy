@@ -25,7 +25,6 @@ OPEN: constant(uint256) = 1
 REDUCE_ONLY: constant(uint256) = 2
 NO_TIER: constant(uint256) = 2**64 - 1
 
-TERM_WORDS: constant(uint256) = 8
 TERM_BYTES: constant(uint256) = 256
 # STOP byte, then the ABI head of a dynamic array (offset, length).
 FRONT_HEAD: constant(uint256) = 65

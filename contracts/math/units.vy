@@ -21,8 +21,6 @@ ISOLATED: constant(uint256) = 1
 PORTFOLIO: constant(uint256) = 2
 
 MAX_PERPS: constant(uint256) = 32  # perp positions of one account
-MAX_WORDS: constant(uint256) = 16  # position words of one account
 MAX_MARKETS: constant(uint256) = 64  # market ids are 1 .. 63
-MAX_TIERS: constant(uint256) = 6
 MAX_PRICE: constant(uint256) = 2**40 - 1
 MAX_SIZE: constant(uint256) = 2**47 - 1
