@@ -88,7 +88,7 @@ def switch_to_isolated(root: uint256, market: uint256, number: uint256, margin: 
     lane: uint256 = lanes._lane_of(header, words, market)
     assert lane != 0, "switch: no position"
     self._move(root, vault, lane, margin)
-    self._check_result(root, True)
+    self._check_giver(root)
     return vault
 
 
@@ -111,7 +111,6 @@ def switch_to_cross(vault: uint256):
     assert lanes._lane_of(root_header, root_words, lanes._market(lane)) == 0, "switch: position exists"
     # The vault ends flat, so the clearinghouse hands its cash to the parent.
     self._move(vault, root, lane, 0)
-    self._check_result(root, False)
 
 
 # ---------------------------------------------------------------- internal
@@ -168,13 +167,11 @@ def _check_source(account: uint256) -> (uint256, DynArray[uint256, 16]):
 
 @internal
 @view
-def _check_result(root: uint256, gave: bool):
+def _check_giver(root: uint256):
     """
     @notice The clearinghouse has judged the side that took the position; the root account
             that gave one away with margin obeys the withdrawal rule.
     """
-    if not gave:
-        return
     header: uint256 = 0
     words: DynArray[uint256, 16] = []
     header, words = staticcall CLEARINGHOUSE.account(root)

@@ -9,7 +9,7 @@ from margincall.model.accounts import Position
 from margincall.model.arithmetic import INDEX_SCALE, MAX_MARKET, NOTIONAL_SCALE, PPM, Refused, ceil_div
 from margincall.model.ledger import Positions, State, apply, find, put
 from margincall.model.margin import check_reduced, margin
-from margincall.model.markets import OPEN
+from margincall.model.markets import OPEN, Market
 
 
 def deposit(state: State, account: int, tokens: int) -> int:
@@ -216,16 +216,21 @@ def _check_left(state: State, now: int, account: int, cash: int, positions: Posi
         check_reduced(state.margin(account, now), equity, maintenance)
 
 
-def _check_taken(state: State, now: int, account: int, cash: int, positions: Positions) -> None:
-    """The account that took the last of `positions`, as if it had opened it."""
-    market_id, size, _ = positions[-1]
-    market = state.markets[market_id]
+def check_opening(state: State, now: int, market: Market) -> None:
+    """Whether anybody may add risk in a market now. Raises Refused."""
     if market.terms.status != OPEN:
         raise Refused("clearing: market is reduce-only")
     if market.in_grace(now):
         raise Refused("clearing: grace after outage")
     if state.paused:
         raise Refused("access: paused")
+
+
+def _check_taken(state: State, now: int, account: int, cash: int, positions: Positions) -> None:
+    """The account that took the last of `positions`, as if it had opened it."""
+    market_id, size, _ = positions[-1]
+    market = state.markets[market_id]
+    check_opening(state, now, market)
     mark = market.quote(now, state.max_age)[0]
     if abs(size) * mark < market.terms.min_notional * NOTIONAL_SCALE:
         raise Refused("clearing: below min notional")

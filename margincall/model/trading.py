@@ -12,10 +12,10 @@ from margincall.model.arithmetic import (
     RATE_SCALE,
     Refused,
 )
-from margincall.model.clearing import check_withdrawal
+from margincall.model.clearing import check_opening, check_withdrawal
 from margincall.model.ledger import Positions, State, post
 from margincall.model.margin import check_reduced, margin
-from margincall.model.markets import OPEN, Market
+from margincall.model.markets import Market
 
 
 class Fill(NamedTuple):
@@ -135,12 +135,7 @@ def _post(
     if risk_up:
         if reduce_only:
             raise Refused("clearing: reduce only")
-        if market.terms.status != OPEN:
-            raise Refused("clearing: market is reduce-only")
-        if market.in_grace(now):
-            raise Refused("clearing: grace after outage")
-        if state.paused:
-            raise Refused("access: paused")
+        check_opening(state, now, market)
     if low and low >> 32 != market.id:
         raise Refused("clearing: not the vault's market")
     old_cash = cash
