@@ -12,10 +12,9 @@
 """
 
 from ethereum.ercs import IERC20
-from snekmate.auth import ownable
-from snekmate.auth import ownable_2step
 
-from .access import access
+from .access import gate
+from .interfaces import IBook
 from .interfaces import IClearinghouse
 from .interfaces import IMarkets
 from .ledger import lanes
@@ -25,48 +24,27 @@ from .margin import terms
 from .math import rounding
 from .math import units
 
-initializes: ownable
-initializes: ownable_2step[ownable := ownable]
-initializes: access[ownable := ownable]
-initializes: judge[access := access]
+initializes: gate
+initializes: judge[gate := gate]
 initializes: ledger
 
 exports: (
-    ownable_2step.owner,
-    ownable_2step.pending_owner,
-    ownable_2step.transfer_ownership,
-    ownable_2step.accept_ownership,
-    # renounce_ownership is left out: doors and engines must stay replaceable.
-)
-exports: (
-    access.set_delegate,
-    access.set_denied_modes,
-    access.set_paused,
-    access.set_roles,
-    access.set_door,
-    access.set_engine,
-    access.set_rates,
-    access.may,
-    access.paused,
-    access.insurance_share,
-    access.transfer_rate,
-    access.engines,
-    access.doors,
-    access.denied_modes,
-    access.guardian,
-    access.compliance,
-    access.treasury,
+    gate.ACCESS,
+    gate.set_engine,
+    gate.engines,
 )
 exports: (
     ledger.open_interest,
     ledger.deficits,
     ledger.pools,
     ledger.residue,
+    ledger.unsettled,
 )
 
 TOKEN: public(immutable(IERC20))
 SCALE: public(immutable(uint256))  # token units per unit of money
 MARKETS: public(immutable(IMarkets))
+BOOK: public(immutable(IBook))  # the arithmetic of book words
 
 
 event Deposited:
@@ -86,6 +64,12 @@ event InsuranceFunded:
     amount: uint256
 
 
+event Absorbed:
+    account: indexed(uint256)
+    shortfall: uint256
+    insurance_paid: uint256
+
+
 event FeesCollected:
     pool: indexed(uint256)
     amount: uint256
@@ -95,18 +79,17 @@ event FeesCollected:
 def __init__(
     token: address,
     decimals: uint256,
+    access: address,
     markets: address,
     base_engine: address,
-    insurance_share: uint256,
-    transfer_rate: uint256,
+    book: address,
 ):
-    ownable.__init__()
-    ownable_2step.__init__()
-    access.__init__(base_engine, insurance_share, transfer_rate)
+    gate.__init__(access, base_engine)
     assert decimals >= 6 and decimals <= 18, "clearing: token decimals"
     TOKEN = IERC20(token)
     SCALE = 10 ** (decimals - 6)
     MARKETS = IMarkets(markets)
+    BOOK = IBook(book)
 
 
 # ---------------------------------------------------------------- money in and out
@@ -138,7 +121,7 @@ def withdraw(account_id: uint256, amount: uint256, receiver: address):
     assert debit < 2**96, "withdraw: bad amount"
     ledger._add_cash(account_id, -convert(debit, int256))
     header: uint256 = 0
-    words: DynArray[uint256, 16] = []
+    words: DynArray[uint256, 64] = []
     header, words = ledger._load(account_id)
     judge._check_withdrawal(header, words)
     self._push(receiver, amount)
@@ -152,7 +135,7 @@ def close_account(account_id: uint256, receiver: address):
     """
     self._check_payout(account_id, receiver)
     header: uint256 = ledger.headers[account_id]
-    assert lanes._count(header) == 0, "close: has positions"
+    assert lanes._is_flat(header), "close: has positions"
     cash: uint256 = convert(lanes._cash(header), uint256)
     ledger.headers[account_id] = 0
     if cash > 0:
@@ -169,6 +152,12 @@ def fund_insurance(pool: uint256, amount: uint256):
     assert pool < units.MAX_MARKETS, "insurance: no such pool"
     credited: uint256 = self._pull(amount)
     ledger._add_pool(pool, convert(credited, int256), 0)
+    if pool == 0:
+        # What options could not pay at expiry is insurance's debt.
+        repaid: int256 = min(ledger.deficits[0], convert(ledger._insurance(0), int256))
+        if repaid > 0:
+            ledger.deficits[0] -= repaid
+            ledger._add_pool(0, -repaid, 0)
     log InsuranceFunded(pool=pool, amount=credited)
 
 
@@ -180,7 +169,7 @@ def collect_fees(pool: uint256):
     amount: uint256 = ledger.pools[pool] >> 128
     assert amount > 0, "fees: nothing to collect"
     ledger._add_pool(pool, 0, -convert(amount, int256))
-    self._push(access.treasury, amount * SCALE)
+    self._push(staticcall gate.ACCESS.treasury(), amount * SCALE)
     log FeesCollected(pool=pool, amount=amount)
 
 
@@ -192,7 +181,7 @@ def trade(t: IClearinghouse.Trade):
     """
     @notice See IClearinghouse. Trade doors only: they answer for consent, price and fee.
     """
-    assert access.doors[msg.sender] == access.TRADE_DOOR, "clearing: not a trade door"
+    gate._enter_trade()
     assert t.change != 0 and t.maker != t.taker, "clearing: bad trade"
     pin: IMarkets.Pin = extcall MARKETS.pin(t.market)
     if t.maker_margin > 0:
@@ -213,11 +202,75 @@ def trade(t: IClearinghouse.Trade):
 
 
 @external
+def trade_book(t: IClearinghouse.BookTrade):
+    """
+    @notice See IClearinghouse. Trade doors only: they answer for consent, price, fee and
+            the state of the underlying's market.
+    """
+    gate._enter_trade()
+    assert t.maker != t.taker, "clearing: bad trade"
+    self._fill_book(t.maker, t.fragment, True, t.cash - convert(t.maker_fee, int256), t.reduce_only & 1)
+    self._fill_book(t.taker, t.fragment, False, -t.cash - convert(t.taker_fee, int256), t.reduce_only & 2)
+    self._take_fees(0, t.maker_fee, 0, t.taker_fee)
+
+
+@external
+def post_book(
+    account_id: uint256, fragment: DynArray[uint256, 48], negate: bool, cash: int256, rule: uint256
+):
+    """
+    @notice See IClearinghouse. Source doors only. What an expired series leaves owing in a
+            flat account is paid by insurance, or recorded; it never blocks a settlement.
+    """
+    assert gate._enter() == gate.SOURCE_DOOR, "clearing: not a source door"
+    self._merge(account_id, fragment, negate)
+    if cash != 0:
+        ledger._add_cash(account_id, cash)
+        ledger.unsettled += cash
+    header: uint256 = 0
+    words: DynArray[uint256, 64] = []
+    header, words = ledger._load(account_id)
+    if rule != 0:
+        gate._check_not_paused()
+        judge._check_withdrawal(header, words)
+    elif lanes._is_flat(header) and lanes._cash(header) < 0:
+        shortfall: int256 = -lanes._cash(header)
+        paid: int256 = min(shortfall, convert(ledger._insurance(0), int256))
+        ledger._add_cash(account_id, shortfall)
+        ledger._add_pool(0, -paid, 0)
+        ledger.deficits[0] += shortfall - paid
+        log Absorbed(
+            account=account_id,
+            shortfall=convert(shortfall, uint256),
+            insurance_paid=convert(paid, uint256),
+        )
+
+
+@external
+def set_mode(account_id: uint256, mode: uint256):
+    """
+    @notice See IClearinghouse. Trade doors only. Not out of a liquidation, and the account
+            meets the initial margin of its new mode.
+    """
+    gate._enter_trade()
+    assert mode == units.CROSS or mode == units.PORTFOLIO, "switch: no such mode"
+    assert not lanes._is_vault(account_id), "switch: not a root account"
+    header: uint256 = 0
+    words: DynArray[uint256, 64] = []
+    header, words = ledger._load(account_id)
+    assert judge._health(header, words) >= 0, "switch: liquidatable"
+    gate._check_not_paused()
+    gate._check_mode(lanes._owner(account_id), mode)
+    ledger._set_mode(account_id, mode)
+    judge._check_initial(lanes._with_mode(header, mode), words)
+
+
+@external
 def move_cash(source: uint256, target: uint256, amount: uint256):
     """
     @notice See IClearinghouse. Trade doors only, within one root account and its vaults.
     """
-    assert access.doors[msg.sender] == access.TRADE_DOOR, "clearing: not a trade door"
+    gate._enter_trade()
     assert lanes._parent(source) == lanes._parent(target) and source != target, "clearing: other account"
     self._move_cash(source, target, amount)
 
@@ -229,7 +282,8 @@ def take_over(
     legs: DynArray[IClearinghouse.Leg, 32],
     victim_cash: int256,
     taker_cash: int256,
-    charges: DynArray[IClearinghouse.Charge, 32],
+    charges: DynArray[IClearinghouse.Charge, 33],
+    fragment: DynArray[uint256, 48],
 ):
     """
     @notice See IClearinghouse. Liquidation doors only: they choose slice and penalty. That
@@ -237,23 +291,28 @@ def take_over(
             before winners are charged and that the taker can carry what it takes is
             judged here.
     """
-    assert access.doors[msg.sender] == access.LIQUIDATION_DOOR, "clearing: not a liquidation door"
+    assert gate._enter() == gate.LIQUIDATION_DOOR, "clearing: not a liquidation door"
     assert victim != taker and not lanes._is_vault(taker), "liquidation: taker is a vault"
     header: uint256 = 0
-    words: DynArray[uint256, 16] = []
+    words: DynArray[uint256, 64] = []
     header, words = ledger._load(victim)
     before: int256 = judge._health(header, words)
     assert before < 0, "liquidation: healthy"
     granted: uint256 = 0
     for charge: IClearinghouse.Charge in charges:
-        # Before any leg moves: a taker who is himself the winner pays his part.
-        extcall MARKETS.charge(
-            charge.market, charge.longs, charge.amount, ledger.open_interest[charge.market]
-        )
+        # Before any leg moves: a taker who is himself the winner pays his part. What no
+        # market's winners can be asked for is recorded (market 0).
+        if charge.market != 0:
+            extcall MARKETS.charge(
+                charge.market, charge.longs, charge.amount, ledger.open_interest[charge.market]
+            )
         ledger.deficits[charge.market] += convert(charge.amount, int256)
         granted += charge.amount
     for leg: IClearinghouse.Leg in legs:
         self._take_leg(victim, taker, leg)
+    if len(fragment) > 0:
+        assert self._merge(victim, fragment, True), "liquidation: adds risk"
+        self._merge(taker, fragment, False)
     if victim_cash != 0:
         ledger._add_cash(victim, victim_cash)
     if taker_cash != 0:
@@ -263,20 +322,20 @@ def take_over(
     assert granted == 0 or ledger._insurance(pool) == 0, "clearing: insurance comes first"
 
     header, words = ledger._load(victim)
-    if lanes._count(header) > 0:
+    if not lanes._is_flat(header):
         assert judge._health(header, words) >= before, "liquidation: worsens health"
     else:
         assert lanes._cash(header) >= 0, "liquidation: shortfall left"
         if lanes._is_vault(victim):
             ledger._return_cash(victim)
     header, words = ledger._load(taker)
-    access._check_mode(lanes._owner(taker), lanes._mode(header))
+    gate._check_mode(lanes._owner(taker), lanes._mode(header))
     judge._check_initial(header, words)
 
 
 @external
 @view
-def account(account_id: uint256) -> (uint256, DynArray[uint256, 16]):
+def account(account_id: uint256) -> (uint256, DynArray[uint256, 64]):
     """
     @return The account's header and its position words (layout: ledger/lanes.vy).
     """
@@ -291,7 +350,7 @@ def margin(account_id: uint256) -> (int256, uint256, uint256, uint256):
     @return equity, initial margin, maintenance margin, gross notional (money)
     """
     header: uint256 = 0
-    words: DynArray[uint256, 16] = []
+    words: DynArray[uint256, 64] = []
     header, words = ledger._load(account_id)
     return judge._margin(header, words)
 
@@ -321,7 +380,7 @@ def _fill(
     size: int256 = lanes._size(lane)
     after: int256 = unsafe_add(size, change)
     reduces: bool = abs(after) < abs(size) and (after == 0 or (after > 0) == (size > 0))
-    old_words: DynArray[uint256, 16] = []
+    old_words: DynArray[uint256, 64] = []
     old_header: uint256 = header
     if reduces:
         old_header, old_words = ledger._load(account_id)
@@ -330,7 +389,7 @@ def _fill(
         assert terms._status(pin.terms) == terms.OPEN, "clearing: market is reduce-only"
         # Liquidations of this market wait, so nobody may join what they cannot reach.
         assert not pin.grace, "clearing: grace after outage"
-        access._check_not_paused()
+        gate._check_not_paused()
     vault: bool = lanes._is_vault(account_id)
     assert not vault or lanes._vault_market(account_id) == market, "clearing: not the vault's market"
     after = ledger._post_leg(
@@ -350,16 +409,56 @@ def _fill(
         smallest: uint256 = unsafe_mul(terms._min_notional(pin.terms), units.NOTIONAL_SCALE)
         assert held >= smallest, "clearing: below min notional"
 
-    words: DynArray[uint256, 16] = []
+    words: DynArray[uint256, 64] = []
     header, words = ledger._load(account_id)
     if reduces:
         judge._check_reduced(old_header, old_words, header, words)
         if vault and after == 0:
             ledger._return_cash(account_id)
     else:
-        access._check_mode(lanes._owner(account_id), lanes._mode(header))
+        gate._check_mode(lanes._owner(account_id), lanes._mode(header))
         judge._check_initial(header, words)
     return max(after, 0) - max(size, 0)
+
+
+@internal
+def _fill_book(
+    account_id: uint256, fragment: DynArray[uint256, 2], negate: bool, cash: int256, reduce_only: uint256
+):
+    """
+    @notice Post one side of a trade in the book and judge the account as `_fill` does.
+    """
+    old_header: uint256 = 0
+    old_words: DynArray[uint256, 64] = []
+    old_header, old_words = ledger._load(account_id)
+    reduces: bool = self._merge(account_id, fragment, negate)
+    if cash != 0:
+        ledger._add_cash(account_id, cash)
+    header: uint256 = 0
+    words: DynArray[uint256, 64] = []
+    header, words = ledger._load(account_id)
+    if reduces:
+        judge._check_reduced(old_header, old_words, header, words)
+    else:
+        assert reduce_only == 0, "clearing: reduce only"
+        gate._check_not_paused()
+        gate._check_mode(lanes._owner(account_id), lanes._mode(header))
+        judge._check_initial(header, words)
+
+
+@internal
+def _merge(account_id: uint256, fragment: DynArray[uint256, 48], negate: bool) -> bool:
+    """
+    @notice Add a fragment to an account's book, or take it out.
+    @return whether every position that it touches got smaller
+    """
+    assert not lanes._is_vault(account_id) and account_id != 0, "clearing: not a root account"
+    book: DynArray[uint256, 48] = ledger._load_book(account_id, ledger.headers[account_id])
+    reduces: bool = False
+    book, reduces = staticcall BOOK.merge(book, fragment, negate)
+    ledger._store_book(account_id, book)
+    log ledger.BookPosted(account=account_id, fragment=fragment, negate=negate)
+    return reduces
 
 
 @internal
@@ -399,7 +498,7 @@ def _move_cash(source: uint256, target: uint256, amount: uint256):
     ledger._add_cash(source, -convert(amount, int256))
     ledger._add_cash(target, convert(amount, int256))
     header: uint256 = 0
-    words: DynArray[uint256, 16] = []
+    words: DynArray[uint256, 64] = []
     header, words = ledger._load(source)
     judge._check_withdrawal(header, words)
 
@@ -409,7 +508,7 @@ def _take_fees(maker_pool: uint256, maker_fee: uint256, taker_pool: uint256, tak
     """
     @notice Split fees between insurance and treasury of the pools they come from.
     """
-    share: uint256 = access._insurance_share()
+    share: uint256 = gate._insurance_share()
     maker_part: uint256 = maker_fee * share // units.PPM
     taker_part: uint256 = taker_fee * share // units.PPM
     if maker_pool == taker_pool:
@@ -422,12 +521,12 @@ def _take_fees(maker_pool: uint256, maker_fee: uint256, taker_pool: uint256, tak
 
 
 @internal
-@view
 def _check_payout(account_id: uint256, receiver: address):
+    gate._enter()
     assert msg.sender == lanes._owner(account_id), "withdraw: not owner"
     assert not lanes._is_vault(account_id), "withdraw: not a root account"
     assert receiver != empty(address) and receiver != self, "withdraw: bad receiver"
-    access._check_not_paused()
+    gate._check_not_paused()
 
 
 @internal

@@ -12,6 +12,7 @@
 from snekmate.utils import eip712_domain_separator
 from snekmate.utils import signature_checker
 
+from .interfaces import IAccess
 from .interfaces import IClearinghouse
 from .interfaces import IMarkets
 from .ledger import lanes
@@ -29,6 +30,7 @@ RIGHT_TRADE: constant(uint256) = 1
 LANE: constant(uint256) = 2**64 - 1
 
 CLEARINGHOUSE: public(immutable(IClearinghouse))
+ACCESS: public(immutable(IAccess))
 MARKETS: public(immutable(IMarkets))
 
 
@@ -70,6 +72,7 @@ cancelled_below: public(HashMap[uint256, uint256])
 def __init__(clearinghouse: address, markets: address):
     eip712_domain_separator.__init__("margincall", "1")
     CLEARINGHOUSE = IClearinghouse(clearinghouse)
+    ACCESS = IAccess(staticcall IClearinghouse(clearinghouse).ACCESS())
     MARKETS = IMarkets(markets)
 
 
@@ -157,7 +160,7 @@ def _accept(o: order.Order, lots: uint256, signature: Bytes[65]):
         )
     if signer == owner and signer != empty(address):
         return
-    if signer != empty(address) and staticcall CLEARINGHOUSE.may(owner, signer, RIGHT_TRADE):
+    if signer != empty(address) and staticcall ACCESS.may(owner, signer, RIGHT_TRADE):
         return
     assert owner.is_contract, "order: bad signature"
     assert signature_checker._is_valid_ERC1271_signature_now(owner, digest, signature), "order: bad signature"
@@ -234,4 +237,4 @@ def _fee(raw: uint256, rate: uint256, max_rate: uint256) -> uint256:
 @view
 def _check_party(account: uint256):
     owner: address = lanes._owner(account)
-    assert staticcall CLEARINGHOUSE.may(owner, msg.sender, RIGHT_TRADE), "order: not owner or delegate"
+    assert staticcall ACCESS.may(owner, msg.sender, RIGHT_TRADE), "order: not owner or delegate"

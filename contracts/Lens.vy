@@ -8,6 +8,7 @@
 @notice Views for people and programs: what an account has, owes and may do. Writes nothing.
 """
 
+from .interfaces import IAccess
 from .interfaces import IClearinghouse
 from .interfaces import IMarkets
 from .interfaces import IRiskEngine
@@ -18,6 +19,7 @@ from .math import rounding
 from .math import units
 
 CLEARINGHOUSE: public(immutable(IClearinghouse))
+ACCESS: public(immutable(IAccess))
 MARKETS: public(immutable(IMarkets))
 
 
@@ -42,6 +44,7 @@ struct Position:
 @deploy
 def __init__(clearinghouse: address, markets: address):
     CLEARINGHOUSE = IClearinghouse(clearinghouse)
+    ACCESS = IAccess(staticcall IClearinghouse(clearinghouse).ACCESS())
     MARKETS = IMarkets(markets)
 
 
@@ -52,19 +55,19 @@ def summary(account: uint256) -> Summary:
     @notice Margin summary of an account, money. Reverts on a stale price.
     """
     header: uint256 = 0
-    words: DynArray[uint256, 16] = []
+    words: DynArray[uint256, 64] = []
     header, words = staticcall CLEARINGHOUSE.account(account)
-    return self._summary(header, words, staticcall CLEARINGHOUSE.transfer_rate())
+    return self._summary(header, words, staticcall ACCESS.transfer_rate())
 
 
 @external
 @view
 def summaries(accounts: DynArray[uint256, 512]) -> DynArray[Summary, 512]:
     result: DynArray[Summary, 512] = []
-    rate: uint256 = staticcall CLEARINGHOUSE.transfer_rate()
+    rate: uint256 = staticcall ACCESS.transfer_rate()
     for account: uint256 in accounts:
         header: uint256 = 0
-        words: DynArray[uint256, 16] = []
+        words: DynArray[uint256, 64] = []
         header, words = staticcall CLEARINGHOUSE.account(account)
         result.append(self._summary(header, words, rate))
     return result
@@ -77,7 +80,7 @@ def positions(account: uint256) -> DynArray[Position, 32]:
     @notice The account's positions in the ledger's order.
     """
     header: uint256 = 0
-    words: DynArray[uint256, 16] = []
+    words: DynArray[uint256, 64] = []
     header, words = staticcall CLEARINGHOUSE.account(account)
     result: DynArray[Position, 32] = []
     for i: uint256 in range(lanes._count(header), bound=32):
@@ -105,7 +108,7 @@ def liquidation_price(account: uint256, market: uint256) -> (bool, uint256):
     @return whether there is one (False: none), price in price units
     """
     header: uint256 = 0
-    words: DynArray[uint256, 16] = []
+    words: DynArray[uint256, 64] = []
     header, words = staticcall CLEARINGHOUSE.account(account)
     lane: uint256 = lanes._lane_of(header, words, market)
     size: int256 = lanes._size(lane)
@@ -150,7 +153,7 @@ def max_trade(account: uint256, market: uint256, buys: bool, price: uint256) -> 
     @return lots; 0 when none
     """
     header: uint256 = 0
-    words: DynArray[uint256, 16] = []
+    words: DynArray[uint256, 64] = []
     header, words = staticcall CLEARINGHOUSE.account(account)
     pin: IMarkets.Pin = staticcall MARKETS.quote(market)
     low: uint256 = 0
@@ -182,16 +185,16 @@ def max_trade(account: uint256, market: uint256, buys: bool, price: uint256) -> 
 
 @internal
 @view
-def _margin(header: uint256, words: DynArray[uint256, 16]) -> (int256, uint256, uint256, uint256):
-    if lanes._count(header) == 0:
+def _margin(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256, uint256, uint256):
+    if lanes._is_flat(header):
         return lanes._cash(header), 0, 0, 0
-    engine: IRiskEngine = IRiskEngine(staticcall CLEARINGHOUSE.engines(lanes._mode(header)))
+    engine: IRiskEngine = IRiskEngine(staticcall CLEARINGHOUSE.engines(lanes._rule(header)))
     return staticcall engine.margin(header, words)
 
 
 @internal
 @view
-def _health(header: uint256, words: DynArray[uint256, 16]) -> int256[2]:
+def _health(header: uint256, words: DynArray[uint256, 64]) -> int256[2]:
     """
     @return equity, maintenance margin
     """
@@ -205,7 +208,7 @@ def _health(header: uint256, words: DynArray[uint256, 16]) -> int256[2]:
 
 @internal
 @view
-def _summary(header: uint256, words: DynArray[uint256, 16], transfer_rate: uint256) -> Summary:
+def _summary(header: uint256, words: DynArray[uint256, 64], transfer_rate: uint256) -> Summary:
     s: Summary = empty(Summary)
     s.mode = lanes._mode(header)
     s.cash = lanes._cash(header)
@@ -240,7 +243,7 @@ def _health_at(lane: uint256, pin: IMarkets.Pin, market_terms: Bytes[256]) -> in
 @view
 def _affords(
     header: uint256,
-    words: DynArray[uint256, 16],
+    words: DynArray[uint256, 64],
     pin: IMarkets.Pin,
     market: uint256,
     lots: uint256,
@@ -270,7 +273,7 @@ def _affords(
         return False
     fee: uint256 = rounding._div_up(lots * price * terms._taker_fee(pin.terms), units.RATE_SCALE)
     count: uint256 = lanes._count(header)
-    new_words: DynArray[uint256, 16] = words
+    new_words: DynArray[uint256, 64] = words
     i: uint256 = count
     for j: uint256 in range(count, bound=32):
         if lanes._market(lanes._lane(words[j >> 1], j)) == market:
@@ -280,7 +283,12 @@ def _affords(
             return False
         count += 1
         if i & 1 == 0:
+            # A new perp word stands in front of the book.
             new_words.append(0)
+            for j: uint256 in range(len(words) - (i >> 1), bound=64):
+                at: uint256 = len(words) - j
+                new_words[at] = new_words[at - 1]
+            new_words[i >> 1] = 0
     offset: uint256 = (i & 1) * lanes.LANE_BITS
     packed: uint256 = lanes._pack(market, size, entry)
     new_words[i >> 1] = (new_words[i >> 1] & ~(lanes.LANE_MASK << offset)) | (packed << offset)
@@ -290,11 +298,11 @@ def _affords(
     maintenance: uint256 = 0
     notional: uint256 = 0
     equity, initial, maintenance, notional = self._margin(
-        lanes._header(cash, count, lanes._mode(header)), new_words
+        lanes._header(header, cash, count, lanes._mode(header)), new_words
     )
     before: int256 = lanes._size(lane)
     reduces: bool = abs(size) < abs(before) and (size == 0 or (size > 0) == (before > 0))
-    flat: bool = size == 0 and count <= 1
+    flat: bool = size == 0 and count <= 1 and lanes._book_count(header) == 0
     return equity >= convert(initial, int256) or (
         reduces and not flat and old[0] > 0 and equity * old[1] >= old[0] * convert(maintenance, int256)
     )

@@ -9,6 +9,7 @@
         account and its vaults.
 """
 
+from .interfaces import IAccess
 from .interfaces import IClearinghouse
 from .interfaces import IMarkets
 from .interfaces import IRiskEngine
@@ -20,6 +21,7 @@ from .math import units
 RIGHT_MARGIN: constant(uint256) = 2
 
 CLEARINGHOUSE: public(immutable(IClearinghouse))
+ACCESS: public(immutable(IAccess))
 MARKETS: public(immutable(IMarkets))
 
 
@@ -40,6 +42,7 @@ event Switched:
 @deploy
 def __init__(clearinghouse: address, markets: address):
     CLEARINGHOUSE = IClearinghouse(clearinghouse)
+    ACCESS = IAccess(staticcall IClearinghouse(clearinghouse).ACCESS())
     MARKETS = IMarkets(markets)
 
 
@@ -52,17 +55,17 @@ def move_margin(source: uint256, target: uint256, amount: uint256):
     @param amount money
     """
     owner: address = lanes._owner(source)
-    assert staticcall CLEARINGHOUSE.may(owner, msg.sender, RIGHT_MARGIN), "margin: not owner or delegate"
+    assert staticcall ACCESS.may(owner, msg.sender, RIGHT_MARGIN), "margin: not owner or delegate"
     assert lanes._parent(source) == lanes._parent(target), "margin: not vault and parent"
     assert lanes._is_vault(source) != lanes._is_vault(target), "margin: not vault and parent"
     assert amount > 0 and amount < 2**96, "margin: bad amount"
     if lanes._is_vault(target):
         header: uint256 = 0
-        words: DynArray[uint256, 16] = []
+        words: DynArray[uint256, 64] = []
         header, words = staticcall CLEARINGHOUSE.account(target)
         assert lanes._count(header) > 0, "margin: vault has no position"
     else:
-        assert not staticcall CLEARINGHOUSE.paused(), "access: paused"
+        assert not staticcall ACCESS.paused(), "access: paused"
     extcall CLEARINGHOUSE.move_cash(source, target, amount)
     log MarginMoved(source=source, target=target, amount=amount)
 
@@ -79,10 +82,10 @@ def switch_to_isolated(root: uint256, market: uint256, number: uint256, margin: 
     assert not lanes._is_vault(root), "switch: not a root account"
     vault: uint256 = root | (market << 32) | number
     header: uint256 = 0
-    words: DynArray[uint256, 16] = []
+    words: DynArray[uint256, 64] = []
     header, words = self._check_source(root)
     vault_header: uint256 = 0
-    vault_words: DynArray[uint256, 16] = []
+    vault_words: DynArray[uint256, 64] = []
     vault_header, vault_words = staticcall CLEARINGHOUSE.account(vault)
     assert vault_header == 0, "switch: vault is open"
     lane: uint256 = lanes._lane_of(header, words, market)
@@ -101,12 +104,12 @@ def switch_to_cross(vault: uint256):
     assert lanes._is_vault(vault), "switch: not a vault"
     root: uint256 = lanes._parent(vault)
     header: uint256 = 0
-    words: DynArray[uint256, 16] = []
+    words: DynArray[uint256, 64] = []
     header, words = self._check_source(vault)
     assert lanes._count(header) > 0, "switch: no position"
     lane: uint256 = lanes._lane(words[0], 0)
     root_header: uint256 = 0
-    root_words: DynArray[uint256, 16] = []
+    root_words: DynArray[uint256, 64] = []
     root_header, root_words = self._check_source(root)
     assert lanes._lane_of(root_header, root_words, lanes._market(lane)) == 0, "switch: position exists"
     # The vault ends flat, so the clearinghouse hands its cash to the parent.
@@ -147,15 +150,15 @@ def _move(source: uint256, target: uint256, lane: uint256, margin: uint256):
 
 @internal
 @view
-def _check_source(account: uint256) -> (uint256, DynArray[uint256, 16]):
+def _check_source(account: uint256) -> (uint256, DynArray[uint256, 64]):
     """
     @notice Only the owner switches, and not out of a liquidation.
     """
     assert msg.sender == lanes._owner(account), "switch: not owner"
     header: uint256 = 0
-    words: DynArray[uint256, 16] = []
+    words: DynArray[uint256, 64] = []
     header, words = staticcall CLEARINGHOUSE.account(account)
-    if lanes._count(header) > 0:
+    if not lanes._is_flat(header):
         equity: int256 = 0
         initial: uint256 = 0
         maintenance: uint256 = 0
@@ -173,22 +176,22 @@ def _check_giver(root: uint256):
             that gave one away with margin obeys the withdrawal rule.
     """
     header: uint256 = 0
-    words: DynArray[uint256, 16] = []
+    words: DynArray[uint256, 64] = []
     header, words = staticcall CLEARINGHOUSE.account(root)
     assert lanes._cash(header) >= 0, "margin: not enough cash"
-    if lanes._count(header) == 0:
+    if lanes._is_flat(header):
         return
     equity: int256 = 0
     initial: uint256 = 0
     maintenance: uint256 = 0
     notional: uint256 = 0
     equity, initial, maintenance, notional = self._margin(header, words)
-    kept: uint256 = rounding._div_up(notional * staticcall CLEARINGHOUSE.transfer_rate(), units.PPM)
+    kept: uint256 = rounding._div_up(notional * staticcall ACCESS.transfer_rate(), units.PPM)
     assert equity >= convert(max(initial, kept), int256), "margin: below transfer margin"
 
 
 @internal
 @view
-def _margin(header: uint256, words: DynArray[uint256, 16]) -> (int256, uint256, uint256, uint256):
-    engine: IRiskEngine = IRiskEngine(staticcall CLEARINGHOUSE.engines(lanes._mode(header)))
+def _margin(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256, uint256, uint256):
+    engine: IRiskEngine = IRiskEngine(staticcall CLEARINGHOUSE.engines(lanes._rule(header)))
     return staticcall engine.margin(header, words)

@@ -7,9 +7,11 @@
 @notice The layout of what the ledger stores.
 
         header (one word an account), from the low bits:
-            cash int128 | perp count uint8 | mode uint8 | reserved for option counts
+            cash int128 | perp count uint8 | mode uint8 | book word count uint8
         position word: two perp lanes of 128 bits, from the low bits:
             entry int64 (money) | size int48 (lots) | market uint16
+        book words (options, dated futures, spot): options/book.vy; handed to engines after
+            the perp words
         account id: owner (160 bits) | index (32) | market (32) | number (32);
             market and number are zero for a root account, a vault has both its market
             and its number there, so its parent, market and mode need no storage.
@@ -61,9 +63,57 @@ def _mode(header: uint256) -> uint256:
 
 @internal
 @pure
-def _header(cash: int256, count: uint256, mode: uint256) -> uint256:
+def _book_count(header: uint256) -> uint256:
+    return (header >> 144) & 255
+
+
+@internal
+@pure
+def _rule(header: uint256) -> uint256:
+    """
+    @return Which margin rule holds: the mode, or CROSS_BOOK
+    """
+    mode: uint256 = self._mode(header)
+    if mode == units.CROSS and self._book_count(header) != 0:
+        return units.CROSS_BOOK
+    return mode
+
+
+@internal
+@pure
+def _is_flat(header: uint256) -> bool:
+    return (header >> 128) & (255 | (255 << 16)) == 0
+
+
+@internal
+@pure
+def _perp_words(header: uint256) -> uint256:
+    """
+    @return How many words the perps take; the book's follow them.
+    """
+    return unsafe_add(self._count(header), 1) >> 1
+
+
+@internal
+@pure
+def _header(header: uint256, cash: int256, count: uint256, mode: uint256) -> uint256:
+    """
+    @return `header` with new cash, perp count and mode
+    """
     assert cash >= -(2**127) and cash < 2**127  # dev: cash out of range
-    return (self._bits(cash) & LANE_MASK) | (count << 128) | (mode << 136)
+    return ((header >> 144) << 144) | (self._bits(cash) & LANE_MASK) | (count << 128) | (mode << 136)
+
+
+@internal
+@pure
+def _with_mode(header: uint256, mode: uint256) -> uint256:
+    return (header & ~(convert(255, uint256) << 136)) | (mode << 136)
+
+
+@internal
+@pure
+def _with_book(header: uint256, count: uint256) -> uint256:
+    return (header & ~(convert(255, uint256) << 144)) | (count << 144)
 
 
 @internal
@@ -111,7 +161,7 @@ def _pack(market: uint256, size: int256, entry: int256) -> uint256:
 
 @internal
 @pure
-def _lane_of(header: uint256, words: DynArray[uint256, 16], market: uint256) -> uint256:
+def _lane_of(header: uint256, words: DynArray[uint256, 64], market: uint256) -> uint256:
     """
     @return The account's lane in `market`; 0 when it has none
     """

@@ -6,14 +6,18 @@
 @license GNU Affero General Public License v3.0 only
 @notice The only writer of cash, positions, open interest, pools and deficits.
 @dev Typed stocks, all in money: token balance = sum of cash + insurance + treasury +
-     residue - sum of entries - sum of deficits (times the token's scale, plus
+     residue - sum of entries - sum of deficits - unsettled (times the token's scale, plus
      donations). A deficit is what socialisation granted and the winners of the market
-     have not yet paid; it falls to zero as they close.
+     have not yet paid; it falls to zero as they close. `unsettled` is what expired series
+     paid out so far: it is zero once every account has settled.
 """
 
 from . import lanes
 from . import legs
 from ..math import units
+
+FIRST_BOOK_WORD: constant(uint256) = 16
+
 
 event Posted:
     account: indexed(uint256)
@@ -24,23 +28,70 @@ event Posted:
     cash: int256
 
 
+event BookPosted:
+    account: indexed(uint256)
+    fragment: DynArray[uint256, 48]
+    negate: bool
+
+
+event ModeSet:
+    account: indexed(uint256)
+    mode: uint256
+
+
 headers: public(HashMap[uint256, uint256])
 open_interest: public(HashMap[uint256, uint256])  # market -> lots held long (= held short)
 deficits: public(HashMap[uint256, int256])  # market -> money
 pools: public(HashMap[uint256, uint256])  # 0 cross, market id isolated -> insurance 128 | treasury 128
 residue: public(uint256)  # money left over by rounding against users
+unsettled: public(int256)  # money paid out at expiry and not yet paid in
 _words: HashMap[uint256, uint256[64]]
 
 
 @internal
 @view
-def _load(account: uint256) -> (uint256, DynArray[uint256, 16]):
+def _load(account: uint256) -> (uint256, DynArray[uint256, 64]):
     header: uint256 = self.headers[account]
-    words: DynArray[uint256, 16] = []
+    words: DynArray[uint256, 64] = []
     count: uint256 = lanes._count(header)
     for i: uint256 in range(unsafe_add(count, 1) >> 1, bound=16):
         words.append(self._words[account][i])
+    for i: uint256 in range(lanes._book_count(header), bound=48):
+        words.append(self._words[account][unsafe_add(FIRST_BOOK_WORD, i)])
     return header, words
+
+
+@internal
+@view
+def _load_book(account: uint256, header: uint256) -> DynArray[uint256, 48]:
+    book: DynArray[uint256, 48] = []
+    for i: uint256 in range(lanes._book_count(header), bound=48):
+        book.append(self._words[account][unsafe_add(FIRST_BOOK_WORD, i)])
+    return book
+
+
+@internal
+def _store_book(account: uint256, book: DynArray[uint256, 48]):
+    """
+    @notice Replace an account's book; only words that change are written.
+    """
+    header: uint256 = self.headers[account]
+    before: uint256 = lanes._book_count(header)
+    for i: uint256 in range(max(before, len(book)), bound=48):
+        word: uint256 = 0
+        if i < len(book):
+            word = book[i]
+        at: uint256 = unsafe_add(FIRST_BOOK_WORD, i)
+        if self._words[account][at] != word:
+            self._words[account][at] = word
+    if before != len(book):
+        self.headers[account] = lanes._with_book(header, len(book))
+
+
+@internal
+def _set_mode(account: uint256, mode: uint256):
+    self.headers[account] = lanes._with_mode(self.headers[account], mode)
+    log ModeSet(account=account, mode=mode)
 
 
 @internal
@@ -120,7 +171,7 @@ def _post_leg(
     count: uint256 = self._write_position(account, lanes._count(header), i, packed)
     mode: uint256 = units.ISOLATED if lanes._is_vault(account) else lanes._mode(header)
     balance: int256 = lanes._cash(header) + cash + realised
-    self.headers[account] = lanes._header(balance, count, mode)
+    self.headers[account] = lanes._header(header, balance, count, mode)
     log Posted(account=account, market=market, change=change, size=size, entry=entry, cash=balance)
     return size
 

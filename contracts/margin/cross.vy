@@ -26,7 +26,7 @@ WORTH_SHIFT: constant(int256) = 2**120  # above |size * adjusted mark| / INDEX_S
 
 @external
 @view
-def margin(header: uint256, words: DynArray[uint256, 16]) -> (int256, uint256, uint256, uint256):
+def margin(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256, uint256, uint256):
     """
     @notice See IRiskEngine. Every trade runs this loop twice, so it is prices' `_price` and
             legs' `_value_down` written out, and most positions are in their market's first
@@ -132,7 +132,7 @@ def margin(header: uint256, words: DynArray[uint256, 16]) -> (int256, uint256, u
 
 @external
 @view
-def close_out(header: uint256, words: DynArray[uint256, 16]) -> (int256, uint256, uint256, uint256):
+def close_out(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256, uint256, uint256):
     """
     @notice See IRiskEngine. Slope: the marginal maintenance rate times the notional.
             Penalty: each market's rate on its notional.
@@ -154,6 +154,56 @@ def close_out(header: uint256, words: DynArray[uint256, 16]) -> (int256, uint256
         slope += required + (tier >> 176)
         penalty += rounding._div_up(raw * terms._penalty(pin.terms), units.RATE_SCALE)
     return equity, maintenance, slope, penalty
+
+
+@external
+@view
+def haircut(market: uint256) -> uint256:
+    """
+    @notice See IRiskEngine. Accounts without a book hold no spot collateral.
+    """
+    return 0
+
+
+@external
+@view
+def marks(header: uint256, words: DynArray[uint256, 64], wanted: uint256) -> (int256, DynArray[uint256, 16]):
+    """
+    @notice See IMarkets.
+    """
+    equity: int256 = lanes._cash(header)
+    max_age: uint256 = prices.book >> 160
+    for i: uint256 in range(lanes._count(header), bound=32):
+        lane: uint256 = lanes._lane(words[i >> 1], i)
+        market: uint256 = lanes._market(lane)
+        mark: uint256 = 0
+        funding: int256 = 0
+        rate_lane: uint256 = 0
+        mark, funding, rate_lane = prices._price(market, max_age)
+        size: int256 = lanes._size(lane)
+        adjusted: int256 = convert(mark, int256) * units.INDEX_PER_PRICE - funding
+        if rate_lane & prices.SOCIAL_FLAG != 0:
+            charged: uint256 = prices.social[market]
+            if size > 0:
+                adjusted -= convert(charged & (2**128 - 1), int256)
+            else:
+                adjusted += convert(charged >> 128, int256)
+        equity += rounding._floor_div(size * adjusted, units.INDEX_SCALE) - lanes._entry(lane)
+    found: DynArray[uint256, 16] = []
+    left: uint256 = wanted >> 1
+    market: uint256 = 1
+    for i: uint256 in range(63):
+        if left == 0:
+            break
+        if left & 1 != 0:
+            lane: uint256 = prices._price_lane(market)
+            mark: uint256 = lane & units.MAX_PRICE
+            assert mark != 0, "price: none"
+            assert block.timestamp <= unsafe_add((lane >> 40) & (2**32 - 1), max_age), "price: stale"
+            found.append(mark | (market << 40))
+        left >>= 1
+        market = unsafe_add(market, 1)
+    return equity, found
 
 
 @internal

@@ -7,29 +7,29 @@
 @notice The rules that a posted state must meet, whatever the margin rule of its mode.
 """
 
-from ..access import access
+from ..access import gate
 from ..interfaces import IRiskEngine
 from ..ledger import lanes
 from ..math import rounding
 from ..math import units
 
-uses: access
+uses: gate
 
 
 @internal
 @view
-def _margin(header: uint256, words: DynArray[uint256, 16]) -> (int256, uint256, uint256, uint256):
+def _margin(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256, uint256, uint256):
     """
     @return equity, initial margin, maintenance margin, gross notional
     """
-    if lanes._count(header) == 0:
+    if lanes._is_flat(header):
         return lanes._cash(header), 0, 0, 0
-    return staticcall IRiskEngine(access._engine(lanes._mode(header))).margin(header, words)
+    return staticcall IRiskEngine(gate._engine(lanes._rule(header))).margin(header, words)
 
 
 @internal
 @view
-def _health(header: uint256, words: DynArray[uint256, 16]) -> int256:
+def _health(header: uint256, words: DynArray[uint256, 64]) -> int256:
     """
     @return equity minus maintenance margin
     """
@@ -43,7 +43,7 @@ def _health(header: uint256, words: DynArray[uint256, 16]) -> int256:
 
 @internal
 @view
-def _check_initial(header: uint256, words: DynArray[uint256, 16]):
+def _check_initial(header: uint256, words: DynArray[uint256, 64]):
     equity: int256 = 0
     initial: uint256 = 0
     maintenance: uint256 = 0
@@ -54,7 +54,7 @@ def _check_initial(header: uint256, words: DynArray[uint256, 16]):
 
 @internal
 @view
-def _check_withdrawal(header: uint256, words: DynArray[uint256, 16]):
+def _check_withdrawal(header: uint256, words: DynArray[uint256, 64]):
     """
     @notice Unrealised profit stays, and so does the larger of initial and transfer margin.
     """
@@ -64,14 +64,14 @@ def _check_withdrawal(header: uint256, words: DynArray[uint256, 16]):
     maintenance: uint256 = 0
     notional: uint256 = 0
     equity, initial, maintenance, notional = self._margin(header, words)
-    required: uint256 = max(initial, rounding._div_up(notional * access._transfer_rate(), units.PPM))
+    required: uint256 = max(initial, rounding._div_up(notional * gate._transfer_rate(), units.PPM))
     assert equity >= convert(required, int256), "margin: below transfer margin"
 
 
 @internal
 @view
 def _check_reduced(
-    old_header: uint256, old_words: DynArray[uint256, 16], header: uint256, words: DynArray[uint256, 16]
+    old_header: uint256, old_words: DynArray[uint256, 64], header: uint256, words: DynArray[uint256, 64]
 ):
     """
     @notice Risk was not added: initial margin is enough. Below it a reduction may not cost
@@ -79,7 +79,7 @@ def _check_reduced(
             what stands behind its losses to a friend, at the edge of the band; where
             nothing is left, only liquidation reduces. A flat account owes nothing.
     """
-    if lanes._count(header) == 0:
+    if lanes._is_flat(header):
         assert lanes._cash(header) >= 0, "margin: loss exceeds cash"
         return
     equity: int256 = 0

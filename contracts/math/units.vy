@@ -19,8 +19,10 @@ FUNDING_SCALE: constant(int256) = 28_800 * 10**9  # price * 100 * rate * seconds
 CROSS: constant(uint256) = 0
 ISOLATED: constant(uint256) = 1
 PORTFOLIO: constant(uint256) = 2
+CROSS_BOOK: constant(uint256) = 3  # the rule of a CROSS account that holds options or spot
 
 MAX_PERPS: constant(uint256) = 32  # perp positions of one account
+MAX_BOOK: constant(uint256) = 48  # book words of one account
 MAX_MARKETS: constant(uint256) = 64  # market ids are 1 .. 63
 MAX_PRICE: constant(uint256) = 2**40 - 1
 MAX_SIZE: constant(uint256) = 2**47 - 1

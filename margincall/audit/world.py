@@ -138,7 +138,7 @@ class World:
             if kind == "wallet":
                 self.wallet = deployed
         receiver = made[-1]
-        self.send(receiver.address, self.house, ("set_delegate", receiver.signer.address, 3, FOREVER))
+        self.send(receiver.address, self.protocol.access, ("set_delegate", receiver.signer.address, 3, FOREVER))
         self.delegates[receiver.number, int(receiver.signer.address, 16)] = (3, FOREVER)
         return made
 

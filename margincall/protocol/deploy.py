@@ -23,6 +23,8 @@ CONTRACTS = (
     "Modes",
     "Liquidation",
     "Lens",
+    "Access",
+    "Book",
     "SignedFeed",
     "Timelock",
     "Token",
@@ -79,14 +81,16 @@ def deploy(
     else:
         money = made["Token"] = Contract(chain, token, artifacts["Token"])
     markets = new("Markets", spec.max_age)
+    access = new("Access", spec.insurance_share, spec.transfer_rate)
+    book = new("Book")
     house = new(
         "Clearinghouse",
         money.address,
         spec.token_decimals,
+        access.address,
         markets.address,
-        markets.address,  # the margin rule of cross and isolated accounts
-        spec.insurance_share,
-        spec.transfer_rate,
+        markets.address,  # the margin rule of perps in cross and isolated accounts
+        book.address,
     )
     exchange = new("Exchange", house.address, markets.address)
     modes = new("Modes", house.address, markets.address)
@@ -101,12 +105,12 @@ def deploy(
         (modes, TRADE_DOOR),
         (liquidation, LIQUIDATION_DOOR),
     ):
-        house.send(deployer, "set_door", door.address, kind)
-    house.send(deployer, "set_roles", guardian, compliance, treasury)
+        access.send(deployer, "set_door", door.address, kind)
+    access.send(deployer, "set_roles", guardian, compliance, treasury)
     for market in spec.markets:
         list_market(markets, deployer, feed.address, market)
     _seed_insurance(house, money, deployer, spec, mints)
-    _hand_over(timelock, deployer, [markets, house, feed], spec.timelock_delay)
+    _hand_over(timelock, deployer, [markets, access, book, feed], spec.timelock_delay)
     return Protocol(chain, spec, made, signers)
 
 

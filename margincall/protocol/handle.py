@@ -41,6 +41,8 @@ class Protocol:
         self.signers = signers
         self.token = contracts["Token"]
         self.markets = contracts["Markets"]
+        self.access = contracts["Access"]
+        self.book = contracts["Book"]
         self.clearinghouse = contracts["Clearinghouse"]
         self.exchange = contracts["Exchange"]
         self.modes = contracts["Modes"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from eth_utils import keccak
@@ -72,10 +73,13 @@ def reports_digest(separator: bytes, reports: list[Report]) -> bytes:
 
 def feed_payload(separator: bytes, reports: list[Report], signers: list[Key]) -> bytes:
     """abi_encode(reports, signatures) as SignedFeed.fetch takes it; signers sorted by address."""
-    digest = reports_digest(separator, reports)
+    return signed_payload(reports_digest(separator, reports), reports, signers)
+
+
+def signed_payload(digest: bytes, reports: Sequence[tuple], signers: Sequence[Key]) -> bytes:
+    """abi_encode(reports, signatures of `digest`); reports are tuples of ints, signers sorted by address."""
     signatures = [key.sign(digest) for key in sorted(signers, key=lambda key: int(key.address, 16))]
-    head = b"".join(_words(*report) for report in reports)
-    body = _words(len(reports)) + head
+    body = _words(len(reports)) + b"".join(_words(*report) for report in reports)
     tails = [_words(65) + signature + bytes(31) for signature in signatures]
     offsets = [32 * len(tails) + 128 * i for i in range(len(tails))]
     return _words(64, 64 + len(body)) + body + _words(len(tails), *offsets) + b"".join(tails)

@@ -31,9 +31,9 @@ def mirror(w: World, roots: list[int]) -> State:
             cash, count, mode = accounts.unpack_header(header)
             assert mode == (accounts.mode_of(account) if header else 0)
             state.write(account, cash, accounts.unpack_words(words, count))
-        state.denied[root >> 96] = w.house.call("denied_modes", f"0x{root >> 96:040x}")
+        state.denied[root >> 96] = w.access.call("denied_modes", f"0x{root >> 96:040x}")
     state.residue = w.house.call("residue")
-    state.paused = w.house.call("paused")
+    state.paused = w.access.call("paused")
     return state
 
 

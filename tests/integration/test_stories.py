@@ -100,7 +100,7 @@ def test_retail(protocol):
     a = protocol.account("retail")
     a.deposit(10_000)
     a.buy("ETH", 1)
-    house.send(chain.accounts[2], "set_denied_modes", a.owner.address, 1)
+    protocol.access.send(chain.accounts[2], "set_denied_modes", a.owner.address, 1)
     for refused in (
         lambda: a.buy("ETH", 1),
         lambda: a.buy("BTC", "0.01"),
@@ -112,7 +112,7 @@ def test_retail(protocol):
         a.to_cross("BTC")
     a.sell("ETH", "0.5")
     a.close("ETH")
-    house.send(chain.accounts[2], "set_denied_modes", a.owner.address, 3)
+    protocol.access.send(chain.accounts[2], "set_denied_modes", a.owner.address, 3)
     with pytest.raises(Reverted, match="access: mode not allowed"):
         a.buy("BTC", "0.01", mode="isolated", margin=100)
     a.close("BTC", mode="isolated")

@@ -26,7 +26,7 @@ def pause_action(machine: Machine, paused: bool) -> Action:
     return Action(
         "pause" if paused else "unpause",
         world.guardian,
-        world.house,
+        world.protocol.access,
         ("set_paused", paused),
         lambda now: set_paused(twin, paused),
     )
@@ -57,7 +57,7 @@ def deny(machine: Machine, draw) -> Action:
     return Action(
         "deny modes",
         world.compliance,
-        world.house,
+        world.protocol.access,
         ("set_denied_modes", actor.address, modes),
         lambda now: set_denied_modes(twin, actor.number, modes),
     )
@@ -77,7 +77,7 @@ def delegate(machine: Machine, draw) -> Action:
     return Action(
         "delegate",
         actor.address,
-        world.house,
+        world.protocol.access,
         ("set_delegate", other.address, rights, expiry),
         refusal=refusal,
         done=lambda now: world.delegates.__setitem__((actor.number, other.number), (rights, expiry)),
@@ -111,7 +111,7 @@ def _change(machine: Machine, draw) -> tuple:
     """(contract, call, twin's change, name) of a new parameter."""
     world, twin = machine.world, machine.twin
     what = draw.choice(("tiers", "tiers", "tiers", "status", "max age", "rates", "steep"))
-    markets, house = world.protocol.markets, world.house
+    markets, access = world.protocol.markets, world.protocol.access
     if what == "max age":
         age = draw.choice((60, 90, 120))
         return markets, ("set_max_age", age), lambda: twin.set_max_age(age), what
@@ -121,7 +121,7 @@ def _change(machine: Machine, draw) -> tuple:
         def set_rates() -> None:
             twin.insurance_share, twin.transfer_rate = share, kept
 
-        return house, ("set_rates", share, kept), set_rates, what
+        return access, ("set_rates", share, kept), set_rates, what
     number = draw.choice(MARKETS)
     closed = [n for n in MARKETS if twin.markets[n].terms.status != 1]
     if closed:  # a market does not stay reduce-only for long

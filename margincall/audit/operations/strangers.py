@@ -14,6 +14,7 @@ def attempt(machine: Machine, draw) -> Action:
     other = draw.choice([a for a in world.actors if a.number != root >> 96])
     vault = accounts.vault(root, draw.choice(MARKETS))
     house, modes, markets = world.house, protocol.modes, protocol.markets
+    access = protocol.access
     trade = (1, root, world.roots[0], 10**6, 1, 0, 0, 0, 0, 0)
     leg = (1, 10**6, 1)
     may_move = world.may(root >> 96, other.number, 2, machine.chain.timestamp + 1)
@@ -23,18 +24,18 @@ def attempt(machine: Machine, draw) -> Action:
         (modes, ("switch_to_cross", vault), "switch: not owner"),
         (modes, ("switch_to_isolated", root, 1, 0, 0), None),
         (modes, ("move_margin", root, vault, 10**6), None if may_move else "margin: not owner or delegate"),
-        (house, ("set_paused", True), "access: not guardian"),
-        (house, ("set_denied_modes", other.address, 1), "access: not compliance"),
+        (access, ("set_paused", True), "access: not guardian"),
+        (access, ("set_denied_modes", other.address, 1), "access: not compliance"),
         (
-            house,
+            access,
             ("set_roles", other.address, other.address, other.address),
             "ownable: caller is not the owner",
         ),
-        (house, ("set_door", other.address, 1), "ownable: caller is not the owner"),
-        (house, ("set_rates", 0, 0), "ownable: caller is not the owner"),
+        (access, ("set_door", other.address, 1), "ownable: caller is not the owner"),
+        (access, ("set_rates", 0, 0), "ownable: caller is not the owner"),
         (house, ("trade", trade), "clearing: not a trade door"),
         (house, ("move_cash", root, vault, 1), "clearing: not a trade door"),
-        (house, ("take_over", root, world.roots[0], [leg], 0, 1, []), "clearing: not a liquidation door"),
+        (house, ("take_over", root, world.roots[0], [leg], 0, 1, [], []), "clearing: not a liquidation door"),
         (markets, ("charge", 1, True, 1, 1), "markets: not clearinghouse"),
         (markets, ("set_max_age", 10), "ownable: caller is not the owner"),
         (markets, ("set_clearinghouse", other.address), "ownable: caller is not the owner"),

@@ -72,7 +72,7 @@ def open_doors(machine: Machine) -> None:
         do(machine, pause(machine, False))
     for owner in list(twin.denied):
         address = world.by_number[owner].address
-        world.house.send(world.compliance, "set_denied_modes", address, 0)
+        world.protocol.access.send(world.compliance, "set_denied_modes", address, 0)
         twin.denied.pop(owner)
 
 

@@ -220,7 +220,7 @@ def reentries(w, a):
         "close_account": (w.house, ("close_account", a.id, w.stranger)),
         "fund_insurance": (w.house, ("fund_insurance", 0, 1)),
         "collect_fees": (w.house, ("collect_fees", 0)),
-        "set_delegate": (w.house, ("set_delegate", w.stranger, 3, 2**40 - 1)),
+        "set_delegate": (w.access, ("set_delegate", w.stranger, 3, 2**40 - 1)),
         "margin": (w.house, ("margin", a.id)),
     }
 

@@ -128,7 +128,7 @@ def test_a_pause_leaves_ways_to_safety_open():
         a.buy("BTC", "0.05")
         a.buy("ETH", "1", leverage=10, mode="isolated")
         w.pause()
-        assert w.house.call("paused")
+        assert w.access.call("paused")
         with w.refused("access: paused"):
             a.buy("BTC", "0.01")
         a.deposit(5)
@@ -137,7 +137,7 @@ def test_a_pause_leaves_ways_to_safety_open():
         a.sell("BTC", "0.02", against=sold)
         a.close("ETH", mode="isolated")
         w.protocol.liquidate(sick.id, k)
-        w.house.send(w.guardian, "set_paused", False)
+        w.access.send(w.guardian, "set_paused", False)
         a.buy("BTC", "0.01")
 
 
@@ -173,8 +173,8 @@ def test_delegates():
     with world() as w:
         a, delegate = w.trader(), key("account", "delegate")
         expiry = w.chain.timestamp + 1_000
-        receipt = w.house.send(a.owner.address, "set_delegate", delegate.address, 3, expiry)
-        assert w.house.events(receipt, "DelegateSet")[0].args == {
+        receipt = w.access.send(a.owner.address, "set_delegate", delegate.address, 3, expiry)
+        assert w.access.events(receipt, "DelegateSet")[0].args == {
             "owner": a.owner.address,
             "delegate": delegate.address,
             "rights": 3,
@@ -185,12 +185,12 @@ def test_delegates():
         a.buy("ETH", "1", leverage=10, mode="isolated")
         w.modes.send(delegate.address, "move_margin", a.id, a.vault("ETH"), USD)
         w.exchange.send(delegate.address, "cancel", a.id, 77)
-        may = [w.house.call("may", a.owner.address, delegate.address, right) for right in (1, 2)]
+        may = [w.access.call("may", a.owner.address, delegate.address, right) for right in (1, 2)]
         assert may == [True, True]
-        assert w.house.call("may", a.owner.address, delegate.address, 1, at=expiry)
-        assert not w.house.call("may", a.owner.address, delegate.address, 1, at=expiry + 1)
-        w.house.send(a.owner.address, "set_delegate", delegate.address, 0, 0)
-        assert not w.house.call("may", a.owner.address, delegate.address, 1)
+        assert w.access.call("may", a.owner.address, delegate.address, 1, at=expiry)
+        assert not w.access.call("may", a.owner.address, delegate.address, 1, at=expiry + 1)
+        w.access.send(a.owner.address, "set_delegate", delegate.address, 0, 0)
+        assert not w.access.call("may", a.owner.address, delegate.address, 1)
 
 
 def test_events_of_the_owner():
@@ -202,16 +202,17 @@ def test_events_of_the_owner():
             "RatesSet": ("set_rates", 1, 2),
         }
         for name, call in sent.items():
-            receipt = w.house.send(w.owner, *call)
-            assert tuple(w.house.events(receipt, name)[0].args.values()) == call[1:]
-        assert w.house.call("doors", w.stranger) == 2
+            contract = w.house if name == "EngineSet" else w.access
+            receipt = contract.send(w.owner, *call)
+            assert tuple(contract.events(receipt, name)[0].args.values()) == call[1:]
+        assert w.access.call("doors", w.stranger) == 2
         assert w.house.call("engines", 2) == w.lens.address
         assert w.house.call("engines", 0) == w.house.call("engines", 1)
-        assert w.house.call("treasury") == w.stranger
-        assert (w.house.call("insurance_share"), w.house.call("transfer_rate")) == (1, 2)
-        receipt = w.house.send(w.compliance, "set_denied_modes", w.stranger, 5)
-        assert w.house.events(receipt, "ModesDenied")[0].args["modes"] == 5
-        assert w.house.call("denied_modes", w.stranger) == 5
-        receipt = w.house.send(w.guardian, "set_paused", True)
-        assert w.house.events(receipt, "PauseSet")[0].args["paused"]
-        assert (w.house.call("insurance_share"), w.house.call("transfer_rate")) == (1, 2)
+        assert w.access.call("treasury") == w.stranger
+        assert (w.access.call("insurance_share"), w.access.call("transfer_rate")) == (1, 2)
+        receipt = w.access.send(w.compliance, "set_denied_modes", w.stranger, 5)
+        assert w.access.events(receipt, "ModesDenied")[0].args["modes"] == 5
+        assert w.access.call("denied_modes", w.stranger) == 5
+        receipt = w.access.send(w.guardian, "set_paused", True)
+        assert w.access.events(receipt, "PauseSet")[0].args["paused"]
+        assert (w.access.call("insurance_share"), w.access.call("transfer_rate")) == (1, 2)

@@ -74,7 +74,7 @@ def _own(protocol: Protocol) -> None:
     """Hand everything from the timelock to a plain account: tests of terms need not wait each time."""
     chain, timelock = protocol.chain, protocol.timelock
     deployer, owner = chain.accounts[0], chain.accounts[OWNER]
-    for contract in (protocol.clearinghouse, protocol.markets, protocol.feed):
+    for contract in (protocol.access, protocol.markets, protocol.book, protocol.feed):
         operation = (contract.address, 0, contract.encode("transfer_ownership", owner), bytes(32), bytes(32))
         timelock.send(deployer, "schedule", *operation, 0)
         timelock.send(deployer, "execute", *operation)
@@ -129,6 +129,7 @@ class World:
         self.chain = protocol.chain
         self.hostile = token and Contract(self.chain, protocol.token.address, token)
         self.token, self.house, self.markets = protocol.token, protocol.clearinghouse, protocol.markets
+        self.access, self.book = protocol.access, protocol.book
         self.exchange, self.modes = protocol.exchange, protocol.modes
         self.liquidation, self.lens = protocol.liquidation, protocol.lens
         self.owner = self.chain.accounts[OWNER]
@@ -158,7 +159,7 @@ class World:
     def door(self, kind: int) -> str:
         """An address that may post as a door of this kind."""
         address = self.chain.accounts[7 + kind]
-        self.house.send(self.owner, "set_door", address, kind)
+        self.access.send(self.owner, "set_door", address, kind)
         return address
 
     def new(self, name: str, *args) -> Contract:
@@ -166,11 +167,11 @@ class World:
         return self.chain.deploy(artifact(name), *args)
 
     def pause(self) -> None:
-        self.house.send(self.guardian, "set_paused", True)
+        self.access.send(self.guardian, "set_paused", True)
 
     def deny(self, account: Account, *modes: int) -> None:
         bits = sum(1 << mode for mode in modes)
-        self.house.send(self.compliance, "set_denied_modes", account.owner.address, bits)
+        self.access.send(self.compliance, "set_denied_modes", account.owner.address, bits)
 
     # ------------------------------------------------------------ prices
 

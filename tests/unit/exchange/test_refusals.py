@@ -63,7 +63,7 @@ def a_stranger_cancels_all(w):
 @refusal("order: not owner or delegate")
 def a_margin_delegate_cancels(w):
     a = w.trader()
-    w.house.send(a.owner.address, "set_delegate", w.stranger, 2, 2**40 - 1)
+    w.access.send(a.owner.address, "set_delegate", w.stranger, 2, 2**40 - 1)
     return lambda: w.exchange.send(w.stranger, "cancel", a.id, 1)
 
 
@@ -114,7 +114,7 @@ def makers_signed_by_a_stranger(w):
 @refusal("order: bad signature")
 def signed_by_an_expired_delegate(w):
     a, delegate = w.trader(), key("account", "delegate")
-    w.house.send(a.owner.address, "set_delegate", delegate.address, 1, w.chain.timestamp + 3)
+    w.access.send(a.owner.address, "set_delegate", delegate.address, 1, w.chain.timestamp + 3)
     w.jump(ETH=4_000)
     return attempt(w, taker_key=delegate)
 
@@ -122,7 +122,7 @@ def signed_by_an_expired_delegate(w):
 @refusal("order: bad signature")
 def signed_by_a_margin_delegate(w):
     a, delegate = w.trader(), key("account", "delegate")
-    w.house.send(a.owner.address, "set_delegate", delegate.address, 2, 2**40 - 1)
+    w.access.send(a.owner.address, "set_delegate", delegate.address, 2, 2**40 - 1)
     return attempt(w, taker_key=delegate)
 
 

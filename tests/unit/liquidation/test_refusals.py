@@ -20,7 +20,7 @@ def into_somebody_elses_account(w):
 @refusal("liquidation: not taker's owner")
 def a_delegate_takes_over(w):
     a, k = w.victim(), w.liquidator()
-    w.house.send(k.owner.address, "set_delegate", w.stranger, 3, 2**40 - 1)
+    w.access.send(k.owner.address, "set_delegate", w.stranger, 3, 2**40 - 1)
     return lambda: w.liquidation.send(w.stranger, "liquidate", a.id, k.id, 1_000)
 
 

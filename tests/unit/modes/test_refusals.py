@@ -29,14 +29,14 @@ def a_stranger_moves(w):
 @refusal("margin: not owner or delegate")
 def a_trading_delegate_moves(w):
     a = isolated(w)
-    w.house.send(a.owner.address, "set_delegate", w.stranger, 1, 2**40 - 1)
+    w.access.send(a.owner.address, "set_delegate", w.stranger, 1, 2**40 - 1)
     return lambda: w.modes.send(w.stranger, "move_margin", a.id, a.vault("BTC"), 1)
 
 
 @refusal("margin: not owner or delegate")
 def an_expired_delegate_moves(w):
     a = isolated(w)
-    w.house.send(a.owner.address, "set_delegate", w.stranger, 2, w.chain.timestamp)
+    w.access.send(a.owner.address, "set_delegate", w.stranger, 2, w.chain.timestamp)
     return lambda: w.modes.send(w.stranger, "move_margin", a.id, a.vault("BTC"), 1)
 
 
@@ -142,7 +142,7 @@ def a_stranger_isolates(w):
 @refusal("switch: not owner")
 def a_delegate_isolates(w):
     a = cross(w)
-    w.house.send(a.owner.address, "set_delegate", w.stranger, 3, 2**40 - 1)
+    w.access.send(a.owner.address, "set_delegate", w.stranger, 3, 2**40 - 1)
     return lambda: w.modes.send(w.stranger, "switch_to_isolated", a.id, 1, 0, 500 * USD)
 
 

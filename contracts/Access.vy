@@ -3,35 +3,39 @@
 # pragma evm-version cancun
 # pragma nonreentrancy on
 """
-@title access
+@title Access
 @license GNU Affero General Public License v3.0 only
-@notice Who may do what: doors, engines, roles, delegates, denied modes, pause, rates.
+@notice Who may do what: doors, roles, delegates, denied modes, pause, rates. Holds no money;
+        the clearinghouse asks it once a transaction, doors ask it for delegates.
 @dev Everything the owner sets is timelocked, because the owner is a timelock.
 """
 
 from snekmate.auth import ownable
-from ..math import units
+from snekmate.auth import ownable_2step
 
-uses: ownable
+from .interfaces import IAccess
+from .math import units
 
-TRADE_DOOR: constant(uint256) = 1
-LIQUIDATION_DOOR: constant(uint256) = 2
-RESTRICTED: constant(uint256) = 2  # bit of the settings: some owner is denied a mode
+implements: IAccess
+
+initializes: ownable
+initializes: ownable_2step[ownable := ownable]
+
+exports: (
+    ownable_2step.owner,
+    ownable_2step.pending_owner,
+    ownable_2step.transfer_ownership,
+    ownable_2step.accept_ownership,
+    # renounce_ownership is left out: doors and engines must stay replaceable.
+)
+
 RIGHT_TRADE: constant(uint256) = 1  # sign orders
 RIGHT_MARGIN: constant(uint256) = 2  # move margin between an owner's own accounts
-
-
-BASE_ENGINE: immutable(address)  # IRiskEngine of CROSS and ISOLATED
 
 
 event DoorSet:
     door: indexed(address)
     kind: uint256
-
-
-event EngineSet:
-    mode: indexed(uint256)
-    engine: address
 
 
 event RolesSet:
@@ -61,21 +65,20 @@ event PauseSet:
     paused: bool
 
 
-doors: public(HashMap[address, uint256])  # 0 none, 1 trades and switches, 2 liquidations
+doors: public(HashMap[address, uint256])  # 0 none, 1 trades and switches, 2 liquidations, 3 sources
 denied_modes: public(HashMap[address, uint256])  # owner -> a bit per mode
 guardian: public(address)
 compliance: public(address)
 treasury: public(address)
-# paused bit | restricted bit | insurance share 24 << 8 | transfer rate 24 << 32 (ppm)
+# paused bit | restricted bit (some owner is denied a mode) | insurance share 24 << 8 | transfer rate 24 << 32 (ppm)
 settings: public(uint256)
-_engines: HashMap[uint256, address]  # of modes above ISOLATED
 _delegates: HashMap[address, HashMap[address, uint256]]  # rights 8 | expiry << 8
 
 
 @deploy
-def __init__(base_engine: address, insurance_share: uint256, transfer_rate: uint256):
-    assert base_engine.is_contract, "access: bad engine"
-    BASE_ENGINE = base_engine
+def __init__(insurance_share: uint256, transfer_rate: uint256):
+    ownable.__init__()
+    ownable_2step.__init__()
     self._set_rates(insurance_share, transfer_rate)
 
 
@@ -102,7 +105,7 @@ def set_denied_modes(owner: address, modes: uint256):
     assert modes < 8, "access: no such mode"
     self.denied_modes[owner] = modes
     # Until the first denial no trade looks an owner up.
-    self.settings |= RESTRICTED
+    self.settings |= 2
     log ModesDenied(owner=owner, modes=modes)
 
 
@@ -120,7 +123,7 @@ def set_paused(paused: bool):
 @external
 def set_roles(guardian: address, compliance: address, treasury: address):
     ownable._check_owner()
-    assert treasury != empty(address) and treasury != self, "access: bad treasury"
+    assert treasury != empty(address), "access: bad treasury"
     self.guardian = guardian
     self.compliance = compliance
     self.treasury = treasury
@@ -130,21 +133,9 @@ def set_roles(guardian: address, compliance: address, treasury: address):
 @external
 def set_door(door: address, kind: uint256):
     ownable._check_owner()
-    assert kind <= LIQUIDATION_DOOR, "access: no such door"
+    assert kind <= 3, "access: no such door"
     self.doors[door] = kind
     log DoorSet(door=door, kind=kind)
-
-
-@external
-def set_engine(mode: uint256, engine: address):
-    """
-    @notice The rule of CROSS and ISOLATED accounts is fixed at deployment: nobody can change
-            it under open positions.
-    """
-    ownable._check_owner()
-    assert mode == units.PORTFOLIO and engine.is_contract, "access: bad engine"
-    self._engines[mode] = engine
-    log EngineSet(mode=mode, engine=engine)
 
 
 @external
@@ -171,68 +162,30 @@ def may(owner: address, delegate: address, right: uint256) -> bool:
 
 @external
 @view
-def engines(mode: uint256) -> address:
+def gate(door: address) -> uint256:
     """
-    @notice The `IRiskEngine` of a mode.
+    @notice What the clearinghouse needs to know about a call.
+    @return the settings, with the kind of the calling door above bit 248
     """
-    return self._engine(mode)
+    return self.settings | (self.doors[door] << 248)
 
 
 @external
 @view
 def paused() -> bool:
-    return self._paused()
+    return self.settings & 1 != 0
 
 
 @external
 @view
 def insurance_share() -> uint256:
-    return self._insurance_share()
+    return (self.settings >> 8) & (2**24 - 1)
 
 
 @external
 @view
 def transfer_rate() -> uint256:
-    return self._transfer_rate()
-
-
-@internal
-@view
-def _engine(mode: uint256) -> address:
-    if mode <= units.ISOLATED:
-        return BASE_ENGINE
-    return self._engines[mode]
-
-
-@internal
-@view
-def _insurance_share() -> uint256:
-    return (self.settings >> 8) & (2**24 - 1)
-
-
-@internal
-@view
-def _paused() -> bool:
-    return self.settings & 1 != 0
-
-
-@internal
-@view
-def _check_not_paused():
-    assert not self._paused(), "access: paused"
-
-
-@internal
-@view
-def _transfer_rate() -> uint256:
     return (self.settings >> 32) & (2**24 - 1)
-
-
-@internal
-@view
-def _check_mode(owner: address, mode: uint256):
-    if self.settings & RESTRICTED != 0:
-        assert (self.denied_modes[owner] >> mode) & 1 == 0, "access: mode not allowed"
 
 
 @internal
