@@ -1,0 +1,313 @@
+"""The margin rule of PORTFOLIO accounts: net risk per underlying over 24 scenarios of price and volatility,
+put together across underlyings by the dials rho (moving together) and psi (hedging).
+
+Every option is valued as a call (a put is a call, a short forward and its strike: parity) on the value curve
+of its expiry, gamma(x) = C / S with x = ln(S / K), interpolated between three points. Sizes of options are
+contracts of 10,000 lots; a lane's value is in 2**-28 of the price, a scenario's price in 2**-32 of it.
+Equity is rounded down, requirements up; the curves' error bounds are charged on every contract.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal, localcontext
+from functools import lru_cache
+from typing import NamedTuple
+
+from margincall.model.arithmetic import NOTIONAL_SCALE, PPM, RATE_SCALE, Refused
+from margincall.model.book import unpack
+from margincall.model.instrument import CONTRACT, MAX_CODE, STRIKE_UNIT, log_code
+
+ONE = 32_768  # a dial of 1
+FULL_WEIGHT = 256
+VALUE = 2**28  # a lane's value of one whole price
+MOVE = 2**32  # a scenario's price of one whole price
+UNIT = VALUE * MOVE * FULL_WEIGHT * NOTIONAL_SCALE  # weighted loss * price -> money
+
+FIRST, LAST = 32, 161  # first taps for which every scenario's points are on the curve
+ORIGIN = 95 << 14  # log code of the spot less that of the strike, of first tap 0
+MARK = 20  # index of the unmoved scenario at mark volatility
+NOTIONAL_UP, NOTIONAL_DOWN = 21, 19  # mark volatility, two steps up and down
+
+
+def _exp(exponent: str, scale: int, rounding: str) -> int:
+    with localcontext(prec=60):
+        return int((Decimal(exponent).exp() * scale).to_integral_value(rounding))
+
+
+class Scenario(NamedTuple):
+    """A price move of `steps` of 0.05 in the log, and a row of the curves: "up", "down" or "mark"."""
+
+    steps: int
+    vol: str
+
+    @property
+    def price(self) -> int:
+        """Price after the move, 2**-32 of the price before: round(exp(0.05 * steps) * 2**32)."""
+        return _exp(f"{5 * self.steps}e-2", MOVE, "ROUND_HALF_EVEN")
+
+    @property
+    def percent(self) -> float:
+        """The move in percent of the price."""
+        return (self.price / MOVE - 1) * 100
+
+    @property
+    def name(self) -> str:
+        """For people: "-18.1 %, vol up"."""
+        return f"{self.percent:+.1f} %, vol {self.vol}"
+
+    def weight(self, extent: int) -> int:
+        """The share of a loss that counts, in 1/256: all of it within the range, and beyond it as much as
+        a linear loss makes at its edge. extent: range in 1/16 of a step."""
+        if not self.steps:
+            return FULL_WEIGHT
+        return min(FULL_WEIGHT, -(-16 * extent // abs(self.steps)))
+
+
+SCENARIOS = (
+    *(Scenario(steps, vol) for steps in range(-4, 4) for vol in ("up", "down")),
+    *(Scenario(steps, "mark") for steps in range(-8, 8, 2)),
+)
+PRICES = tuple(scenario.price for scenario in SCENARIOS)
+EDGE = _exp("-0.825", 2**64, "ROUND_CEILING")  # strike over spot of first tap LAST, 2**-64
+
+
+class Terms(NamedTuple):
+    """What the rule asks of one underlying. Ranges in 1/16 of a step of 0.05; rates in ppm."""
+
+    range_mm: int
+    range_im: int
+    haircut: int = 0  # of spot collateral
+    floor_rate: int = 0  # of the notional of calls sold, bought back or not
+
+
+class Dials(NamedTuple):
+    """Of one kind of requirement, 1/32768: rho 1 grants no diversification, psi 0 no hedge across
+    underlyings."""
+
+    rho: int
+    psi: int
+
+
+class Curve(NamedTuple):
+    """A usable value curve: its lanes, and the bound of one value's error (2**-28 of the price)."""
+
+    blob: bytes
+    err: int
+
+
+Perp = tuple[int, int, int]  # market, lots, value in money rounded down
+
+
+class Risk(NamedTuple):
+    """All that the rule needs beside the account.
+
+    prices: price units by market; curves: by (market, expiry); strike: (market, log code) -> price units;
+    kappa: penalty of closing everything, ppm of the maintenance margin.
+    """
+
+    prices: Mapping[int, int]
+    curves: Mapping[tuple[int, int], Curve]
+    terms: Mapping[int, Terms]
+    mm: Dials
+    im: Dials
+    strike: Callable[[int, int], int]
+    kappa: int = 100_000
+
+
+class Margin(NamedTuple):
+    """All in money. notional: net; penalty: of closing everything."""
+
+    equity: int
+    initial: int
+    maintenance: int
+    notional: int
+    penalty: int
+
+
+class Exposure:
+    """What an account holds in one underlying.
+
+    perps: lots; lin: lots of everything linear, perps included; values: sum of contracts * value, by
+    scenario (2**-28 contracts); err: its error bound; short: contracts of calls sold; money: entries and
+    strikes that leave equity.
+    """
+
+    __slots__ = ("err", "lin", "market", "money", "perps", "price", "short", "spot", "values")
+
+    def __init__(self, market: int, price: int):
+        self.market = market
+        self.price = price
+        self.spot = log_code(price)
+        self.values = [0] * len(SCENARIOS)
+        self.perps = self.lin = self.err = self.short = self.money = 0
+
+    def at_mark(self, perps: bool = True) -> int:
+        """b of the mark: value of everything (or of all but the perps), 2**-28 lots."""
+        lin = self.lin if perps else self.lin - self.perps
+        return (self.values[MARK] - self.err) * CONTRACT + lin * VALUE
+
+    def losses(self) -> list[int]:
+        """x_j = V_0 - V_j, 2**-60 lots: what each scenario loses."""
+        now = self.at_mark() * MOVE
+        lin = self.lin * VALUE - self.err * CONTRACT
+        return [
+            now - (value * CONTRACT + lin) * price for value, price in zip(self.values, PRICES, strict=True)
+        ]
+
+    def notional(self) -> int:
+        """Net notional, money, rounded up: the slope of the value between two steps down and up."""
+        lin = self.lin * VALUE - self.err * CONTRACT
+        up, down = PRICES[NOTIONAL_UP], PRICES[NOTIONAL_DOWN]
+        swing = (self.values[NOTIONAL_UP] * CONTRACT + lin) * up
+        swing -= (self.values[NOTIONAL_DOWN] * CONTRACT + lin) * down
+        return -(-abs(swing) * self.price // ((up - down) * VALUE * NOTIONAL_SCALE))
+
+
+@lru_cache(maxsize=256)
+def weights(extent: int) -> tuple[int, ...]:
+    """Weights of the 24 scenarios for a range in 1/16 of a step."""
+    return tuple(scenario.weight(extent) for scenario in SCENARIOS)
+
+
+@lru_cache(maxsize=256)
+def taps(blob: bytes) -> tuple[tuple[int, ...], ...]:
+    """Lanes of the 24 scenarios for every tap from FIRST to LAST + 2, in 2**-16 of the price.
+
+    Table A (byte 0: four phases of 48 coarse steps, a lane of vol up and one of vol down each) serves the
+    moves -4 .. 3, table B (byte 768: vol mark) the even moves -8 .. 6. A move is a coarse step.
+    """
+
+    def lane(at: int) -> int:
+        return int.from_bytes(blob[at : at + 2], "big")
+
+    result = []
+    for tap in range(FIRST, LAST + 3):
+        row, coarse = (tap & 3), tap >> 2
+        both = row * 192 + (coarse - 4) * 4
+        mark = 768 + row * 96 + (coarse - 8) * 2
+        result.append((*(lane(both + 2 * i) for i in range(16)), *(lane(mark + 4 * i) for i in range(8))))
+    return tuple(result)
+
+
+def place(spot: int, code: int) -> tuple[int, int]:
+    """(first tap, fraction in 1/4096) of a strike's code at the spot's; the value lies between the second
+    and the third tap."""
+    y = spot - code + 2 + ORIGIN
+    return y >> 14, y >> 2 & 4095
+
+
+def add_lane(exposure: Exposure, curve: Curve, code: int, size: int, strike: Callable[[int, int], int]):
+    """Add `size` contracts of the call at `code`. Off the curve: a call bought is worth nothing or its
+    intrinsic value; a call sold is worth the nearest strike on the curve, and the difference of the
+    strikes where that one is higher (C(K) <= C(K') + K' - K)."""
+    tap, f = place(exposure.spot, code)
+    if not FIRST <= tap <= LAST:
+        if tap > LAST:
+            exact = strike(exposure.market, code)
+            if size > 0:
+                exposure.lin += size * CONTRACT
+                exposure.money += size * exact // STRIKE_UNIT
+                return
+            nearest = -(-exposure.price * EDGE // 2**64)
+            exposure.money -= size * (nearest - exact) // STRIKE_UNIT
+        elif size > 0:
+            return
+        tap, f = (LAST if tap > LAST else FIRST), 0
+    t = f * (4096 - f) >> 13
+    before, after = -size * t, size * (f - t)
+    between = size * 4096 - before - after
+    first, second, third = taps(curve.blob)[tap - FIRST : tap - FIRST + 3]
+    exposure.values = [
+        total + before * a + between * b + after * c
+        for total, a, b, c in zip(exposure.values, first, second, third, strict=True)
+    ]
+
+
+def exposures(perps: Iterable[Perp], words: Iterable[int], risk: Risk) -> list[Exposure]:
+    """Net exposure per underlying, ascending by market. Raises Refused without a usable curve."""
+    found: dict[int, Exposure] = {}
+
+    def of(market: int) -> Exposure:
+        if market not in found:
+            found[market] = Exposure(market, risk.prices[market])
+        return found[market]
+
+    for market, size, _ in perps:
+        exposure = of(market)
+        exposure.perps += size
+        exposure.lin += size
+    for segment in unpack(words):
+        exposure = of(segment.market)
+        if not segment.expiry:
+            exposure.lin += segment.forward * (PPM - risk.terms[segment.market].haircut) // PPM
+            continue
+        exposure.lin += segment.forward
+        exposure.money += segment.money
+        if not segment.lanes:
+            continue
+        curve = risk.curves.get((segment.market, segment.expiry))
+        if curve is None:
+            raise Refused("curve: stale")
+        exposure.err += curve.err * segment.gross
+        exposure.short += segment.short
+        for name, size in segment.lanes:
+            add_lane(exposure, curve, name & MAX_CODE, size, risk.strike)
+    return [found[market] for market in sorted(found)]
+
+
+def equity_of(cash: int, perps: Iterable[Perp], nets: Sequence[Exposure]) -> int:
+    """Equity at the marks, money: the perps' values as given, the rest rounded down per underlying."""
+    equity = cash + sum(value for _, _, value in perps)
+    for net in nets:
+        equity += net.at_mark(perps=False) * net.price // (VALUE * NOTIONAL_SCALE) - net.money
+    return equity
+
+
+def weighted(net: Exposure, losses: Sequence[int], extent: int) -> list[int]:
+    """X_j: losses weighted for a range, in money / UNIT."""
+    return [loss * weight * net.price for loss, weight in zip(losses, weights(extent), strict=True)]
+
+
+def floor_of(nets: Sequence[Exposure], terms: Mapping[int, Terms]) -> int:
+    """The least that calls sold require whatever covers them, money, rounded up per underlying."""
+    return sum(
+        -(-terms[net.market].floor_rate * net.short * CONTRACT * net.price // RATE_SCALE) for net in nets
+    )
+
+
+def requirement(table: Sequence[Sequence[int]], dials: Dials) -> int:
+    """R = psi max_j [rho SUM_u X_j + (1 - rho) max_u X_j+]+ + (1 - psi) (rho SUM_u L + (1 - rho) max_u L)
+    with L = max_j X_j+, money, rounded up once. table: X of each underlying. Source: DESIGN, section 4.
+    """
+    if not table:
+        return 0
+    rho, psi = dials
+    worst = max(rho * sum(row) + (ONE - rho) * max(0, *row) for row in zip(*table, strict=True))
+    alone = [max(0, *row) for row in table]
+    total = psi * max(0, worst) + (ONE - psi) * (rho * sum(alone) + (ONE - rho) * max(alone))
+    return -(-total // (UNIT * ONE * ONE))
+
+
+def margin(cash: int, perps: Sequence[Perp], words: Sequence[int], risk: Risk) -> Margin:
+    """Equity, IM, MM, net notional and penalty of an account.
+
+    cash: money; words: of the book. Raises Refused without a usable curve.
+    """
+    nets = exposures(perps, words, risk)
+    losses = [net.losses() for net in nets]
+    floor = floor_of(nets, risk.terms)
+
+    def of(kind: str, dials: Dials) -> int:
+        table = [
+            weighted(net, loss, getattr(risk.terms[net.market], kind))
+            for net, loss in zip(nets, losses, strict=True)
+        ]
+        return max(requirement(table, dials), floor)
+
+    maintenance = of("range_mm", risk.mm)
+    return Margin(
+        equity_of(cash, perps, nets),
+        of("range_im", risk.im),
+        maintenance,
+        sum(net.notional() for net in nets),
+        -(-risk.kappa * maintenance // PPM),
+    )

@@ -1,0 +1,147 @@
+"""The margin rule of CROSS accounts that hold a book: position by position, no offsets.
+
+Perps as in `margin`. A dated future is like a perp of its market at the rates of the first tier. An option
+bought is worth its mark and requires as much, so it backs nothing else; an option sold requires
+max(a * S - out-of-the-money amount, b * S) beside its mark, which equity holds as a debt. Spot counts with
+its haircut and requires nothing. Equity is rounded down, requirements up, position by position.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from margincall.model import margin as cross
+from margincall.model import portfolio
+from margincall.model.accounts import Position
+from margincall.model.arithmetic import NOTIONAL_SCALE, PPM, RATE_SCALE, Refused
+from margincall.model.book import PUT_FLAG, unpack
+from margincall.model.instrument import CONTRACT, MAX_CODE, STRIKE_UNIT
+from margincall.model.margin import CloseOut, Margin
+from margincall.model.markets import Market
+from margincall.model.portfolio import MARK, VALUE, Exposure, Risk
+
+
+class Terms(NamedTuple):
+    """Rates of an option sold, ppm of the price."""
+
+    a_im: int = 150_000
+    b_im: int = 100_000
+    a_mm: int = 75_000
+    b_mm: int = 75_000
+
+
+class Leg(NamedTuple):
+    """What one position of a book requires, money; its notional (lots * price) as far as it can lose more
+    than it is worth."""
+
+    initial: int
+    maintenance: int
+    raw: int
+
+
+def check_terms(terms: Terms) -> None:
+    """Refuse rates under which IM could be below MM. Raises Refused."""
+    if not 0 < terms.b_im <= terms.a_im <= PPM:
+        raise Refused("standard: initial rates")
+    if not 0 < terms.b_mm <= terms.a_mm <= PPM:
+        raise Refused("standard: maintenance rates")
+    if terms.a_mm > terms.a_im or terms.b_mm > terms.b_im:
+        raise Refused("standard: im below mm")
+
+
+def legs(words: Sequence[int], risk: Risk, markets: Mapping[int, Market], terms: Mapping[int, Terms]):
+    """Every position of the book as a Leg, with its market. Raises Refused without a usable curve."""
+    for segment in unpack(words):
+        market, expiry = segment.market, segment.expiry
+        if not expiry:
+            continue
+        price = risk.prices[market]
+        if segment.futures:
+            yield market, _future(segment.futures, price, markets[market])
+        for name, size in segment.lanes:
+            curve = risk.curves.get((market, expiry))
+            if curve is None:
+                raise Refused("curve: stale")
+            if size > 0:
+                value = option_value(risk, market, curve, name, size)
+                yield market, Leg(value, value, 0)
+            else:
+                strike = risk.strike(market, name & MAX_CODE)
+                yield market, sold(-size, price, strike, bool(name & PUT_FLAG), terms[market])
+
+
+def option_value(risk: Risk, market: int, curve: portfolio.Curve, name: int, size: int) -> int:
+    """Value at the mark of `size` contracts bought, money, rounded up and not below 0."""
+    net = Exposure(market, risk.prices[market])
+    portfolio.add_lane(net, curve, name & MAX_CODE, size, risk.strike)
+    if name & PUT_FLAG:
+        net.lin -= size * CONTRACT
+        net.money -= size * risk.strike(market, name & MAX_CODE) // STRIKE_UNIT
+    lots = net.values[MARK] * CONTRACT + net.lin * VALUE
+    return max(-(-lots * net.price // (VALUE * NOTIONAL_SCALE)) - net.money, 0)
+
+
+def sold(contracts: int, price: int, strike: int, is_put: bool, terms: Terms) -> Leg:
+    """Requirement of contracts sold, beside their mark: max(a * S - otm, b * S) each, rounded up once.
+    Source: the standard margin of the large option venues (VENUES)."""
+    otm = max(price - strike if is_put else strike - price, 0) * PPM
+
+    def required(a: int, b: int) -> int:
+        return -(-contracts * max(a * price - otm, b * price) // (PPM * STRIKE_UNIT))
+
+    initial, maintenance = required(terms.a_im, terms.b_im), required(terms.a_mm, terms.b_mm)
+    return Leg(initial, maintenance, contracts * CONTRACT * price)
+
+
+def _future(lots: int, price: int, market: Market) -> Leg:
+    raw, bracket = abs(lots) * price, market.brackets[0]
+    return Leg(-(-raw * bracket.imf // RATE_SCALE), -(-raw * bracket.mmf // RATE_SCALE), raw)
+
+
+def book_equity(words: Sequence[int], risk: Risk) -> int:
+    """What the book adds to equity at the marks, money, rounded down per underlying."""
+    return portfolio.equity_of(0, (), portfolio.exposures((), words, risk))
+
+
+def margin(
+    cash: int,
+    positions: Sequence[Position],
+    words: Sequence[int],
+    risk: Risk,
+    markets: Mapping[int, Market],
+    terms: Mapping[int, Terms],
+    now: int,
+    max_age: int,
+) -> Margin:
+    """Equity, IM, MM and notional (perps, futures and options sold) of a cross account with a book.
+    Raises Refused on a stale price or curve."""
+    base = cross.margin(cash, positions, markets, now, max_age)
+    parts = [leg for _, leg in legs(words, risk, markets, terms)]
+    raw = sum(leg.raw for leg in parts)
+    raw += sum(abs(size) * markets[market].quote(now, max_age)[0] for market, size, _ in positions)
+    return Margin(
+        base.equity + book_equity(words, risk),
+        base.initial + sum(leg.initial for leg in parts),
+        base.maintenance + sum(leg.maintenance for leg in parts),
+        -(-raw // NOTIONAL_SCALE),
+    )
+
+
+def close_out(
+    cash: int,
+    positions: Sequence[Position],
+    words: Sequence[int],
+    risk: Risk,
+    markets: Mapping[int, Market],
+    terms: Mapping[int, Terms],
+    now: int,
+    max_age: int,
+) -> CloseOut:
+    """Equity, MM, slope and penalty: the market's penalty rate on the notional of perps, futures and
+    options sold. Raises Refused on a stale price or curve."""
+    base = cross.close_out(cash, positions, markets, now, max_age)
+    equity, maintenance, slope, penalty = base
+    for market, leg in legs(words, risk, markets, terms):
+        maintenance += leg.maintenance
+        slope += leg.maintenance
+        penalty += -(-leg.raw * markets[market].terms.penalty // RATE_SCALE)
+    return CloseOut(equity + book_equity(words, risk), maintenance, slope, penalty)
