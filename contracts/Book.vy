@@ -35,7 +35,7 @@ exports: (
 DAY: constant(uint256) = 86_400
 HOUR_OF_EXPIRY: constant(uint256) = 28_800  # 08:00 UTC
 LONGEST: constant(uint256) = 400 * 86_400 + 3_600  # seconds to the last expiry of the grid
-QUANTA: constant(uint256) = 1_000  # a slice is so many thousandths
+QUANTA: constant(int256) = 1_000  # a slice is so many thousandths
 
 event GridSet:
     market: indexed(uint256)
@@ -107,40 +107,181 @@ def strike(market: uint256, code: uint256) -> uint256:
     """
     @notice See IBook.
     """
-    return self._strike(market, code)
+    assert code <= instrument.MAX_CODE, "option: code"
+    return instrument._strike_of(code, self._step(market))
 
 
 @external
 @view
 def merge(
     words: DynArray[uint256, 48], fragment: DynArray[uint256, 48], negate: bool
-) -> (DynArray[uint256, 96], bool):
+) -> (DynArray[uint256, 48], bool):
     """
-    @notice See IBook. A lane is changed in place, appended to its segment, or replaced by
-            the segment's last one when it becomes zero; a reduction is never refused.
+    @notice See IBook. A lane is changed in place; a new one is appended to its segment; the
+            last takes the place of one that became zero. A reduction is never refused.
+    @dev One function, as arrays pass between functions by copy and memory has its price.
     """
-    out: DynArray[uint256, 96] = words
+    out: DynArray[uint256, 48] = words
     reduces: bool = True
-    at: uint256 = 0
-    i: uint256 = 0
+    at: uint256 = 0  # word of `out`
+    i: uint256 = 0  # word of `fragment`
     previous: uint256 = 0
     for _: uint256 in range(48):
         if i >= len(fragment):
             break
-        key: uint256 = book._key(fragment[i])
+        part: uint256 = fragment[i]
+        key: uint256 = book._key(part)
         assert key > previous, "book: not sorted"
         previous = key
+
+        # The segment of the same expiry: its place, its head, how many words of lanes it has.
+        head: uint256 = key << book.KEY_SHIFT
+        have: uint256 = 0
+        room: uint256 = 0
         for __: uint256 in range(48):
-            if at >= len(out) or book._key(out[at]) >= key:
+            if at >= len(out):
                 break
-            at += book._length(out[at])
-        smaller: bool = False
-        if at < len(out) and book._key(out[at]) == key:
-            out, smaller = self._add(out, at, fragment, i, negate)
-        else:
-            out, smaller = self._insert(out, at, fragment, i, negate)
-        reduces = reduces and smaller
-        i += book._length(fragment[i])
+            word: uint256 = out[at]
+            found: uint256 = (word >> book.KEY_SHIFT) & book.KEY_MASK
+            if found >= key:
+                if found == key:
+                    head = word
+                    have = book._length(head)
+                    room = unsafe_sub(have, 1)
+                break
+            at = unsafe_add(at, book._length(word))
+
+        # Lanes that the book has, in place. From the last to the first, looking first where
+        # the one before was found: a slice has its account's order, so its lanes are found
+        # at once, also while they are removed. `fresh`: a bit for each that is not there.
+        added: uint256 = book._count(part)
+        count: uint256 = book._count(head)
+        gross: int256 = convert(book._gross(head), int256)
+        short: int256 = convert(book._short(head), int256)
+        puts: int256 = 0
+        fresh: uint256 = 0
+        total: uint256 = 0
+        j: uint256 = added
+        last: uint256 = room
+        if room == 0 and added != 0:
+            # Nothing to look through: all lanes are new.
+            j = 0
+            fresh = (1 << added) - 1
+            total = added
+            gross = convert(book._gross(part), int256)
+            short = convert(book._short(part), int256)
+            if negate:
+                short = unsafe_sub(gross, short)
+            reduces = False
+        for __: uint256 in range(j, bound=128):
+            j = unsafe_sub(j, 1)
+            lane: uint256 = fragment[unsafe_add(unsafe_add(i, 1), j >> 2)] >> ((j & 3) << 6)
+            name: uint256 = lane & book.NAME_MASK
+            change: int256 = unsafe_sub(convert((lane >> 25) & book.SIZE_MASK, int256), book.SIZE_BIAS)
+            if negate:
+                change = unsafe_sub(0, change)
+            if name >= book.PUT_FLAG:
+                puts = unsafe_add(puts, change)
+            names: uint256 = unsafe_mul(name, book.EACH_LANE)
+            word: uint256 = 0
+            same: uint256 = 0
+            for ___: uint256 in range(room, bound=47):
+                word = out[unsafe_add(at, last)]
+                # A nonzero difference of 25 bits plus their mask sets bit 25 of its lane.
+                same = ~unsafe_add((word ^ names) & book.NAMES, book.NAMES) & book.FLAGS
+                if same != 0:
+                    break
+                last = unsafe_sub(last, 1) if last != 1 else room
+            old: int256 = 0
+            size: int256 = change
+            if same == 0:
+                fresh |= 1 << j
+                total = unsafe_add(total, 1)
+            else:
+                place: uint256 = book._place(last, same)
+                old = book._size(book._lane(word, place))
+                size = unsafe_add(old, change)
+                if size != 0:
+                    out[unsafe_add(at, last)] = book._with_lane(word, place, book._pack(name, size))
+                else:
+                    count = unsafe_sub(count, 1)
+                    end: uint256 = unsafe_add(unsafe_add(at, 1), count >> 2)
+                    tail: uint256 = book._lane(out[end], count)
+                    out[end] = book._with_lane(out[end], count, 0)
+                    if place != count:
+                        out[unsafe_add(at, last)] = book._with_lane(out[unsafe_add(at, last)], place, tail)
+            # Sizes are of at most 39 bits here: nothing can wrap.
+            if old < 0:
+                gross = unsafe_add(gross, old)
+                short = unsafe_add(short, old)
+            else:
+                gross = unsafe_sub(gross, old)
+            if size < 0:
+                gross = unsafe_sub(gross, size)
+                short = unsafe_sub(short, size)
+            else:
+                gross = unsafe_add(gross, size)
+            reduces = reduces and self._is_smaller(old, size)
+
+        # The head, and exactly the words that the segment needs.
+        total = unsafe_add(total, count)
+        forward: int256 = book._forward(part)
+        money: int256 = book._money(part)
+        if negate:
+            forward = -forward
+            money = -money
+        # What the fragment does to the futures: its forward without what its puts put into it.
+        futures: int256 = forward + puts * instrument.CONTRACT
+        forward += book._forward(head)
+        money += book._money(head)
+        head = book._head(key, forward, money, convert(gross, uint256), convert(short, uint256), total)
+        if book._expiry(head) == 0:
+            assert forward >= 0, "book: spot below zero"
+        want: uint256 = 0
+        if not book._is_empty(head):
+            want = book._length(head)
+        if want > have:
+            more: uint256 = unsafe_sub(want, have)
+            k: uint256 = len(out)
+            moving: uint256 = unsafe_sub(k, unsafe_add(at, have))
+            assert unsafe_add(k, more) <= book.MAX_WORDS, "book: too many words"
+            for __: uint256 in range(more, bound=48):
+                out.append(0)
+            for __: uint256 in range(moving, bound=48):
+                k = unsafe_sub(k, 1)
+                out[unsafe_add(k, more)] = out[k]
+        elif want < have:
+            fewer: uint256 = unsafe_sub(have, want)
+            for k: uint256 in range(unsafe_add(at, have), len(out), bound=48):
+                out[unsafe_sub(k, fewer)] = out[k]
+            for __: uint256 in range(fewer, bound=48):
+                out.pop()
+        if want > 0:
+            out[at] = head
+
+        # New lanes, in the fragment's order.
+        for k: uint256 in range(added, bound=128):
+            if fresh == 0:
+                break
+            if fresh & 1 == 1:
+                lane: uint256 = fragment[unsafe_add(unsafe_add(i, 1), k >> 2)] >> ((k & 3) << 6)
+                if negate:
+                    lane = book._negated(lane)
+                lane = (lane & book.LANE_MASK) << ((count & 3) << 6)
+                end: uint256 = unsafe_add(unsafe_add(at, 1), count >> 2)
+                out[end] = lane if count & 3 == 0 else out[end] | lane
+                count = unsafe_add(count, 1)
+            fresh >>= 1
+
+        if reduces and futures != 0:
+            after: int256 = forward
+            for k: uint256 in range(total, bound=128):
+                lane: uint256 = book._lane(out[unsafe_add(unsafe_add(at, 1), k >> 2)], k)
+                if book._is_put(lane):
+                    after += book._size(lane) * instrument.CONTRACT
+            reduces = self._is_smaller(after - futures, after)
+        i = unsafe_add(i, book._length(part))
+        at = unsafe_add(at, want)
     self._check_limits(out, reduces)
     return out, reduces
 
@@ -153,15 +294,15 @@ def split(words: DynArray[uint256, 48], quanta: uint256) -> DynArray[uint256, 48
             takes its strike with it; a future takes its share of the entry, rounded down.
             Money that no future stands behind any more leaves with the last slice only.
     """
-    assert quanta <= QUANTA, "book: quanta"
-    if quanta == QUANTA:
+    assert quanta <= convert(QUANTA, uint256), "book: quanta"
+    if quanta == convert(QUANTA, uint256):
         return words
     out: DynArray[uint256, 48] = []
     i: uint256 = 0
     for _: uint256 in range(48):
         if i >= len(words) or quanta == 0:
             break
-        out = self._split_segment(out, words, i, quanta)
+        out = self._split_segment(out, words, i, convert(quanta, int256))
         i += book._length(words[i])
     return out
 
@@ -191,7 +332,9 @@ def payoff(
         segment.append(words[i + j])
     signed_price: int256 = convert(price, int256)
     paid: int256 = book._forward(head) * signed_price // 10**8 - book._money(head)
-    return segment, paid + self._calls(segment, market, price)
+    if book._count(head) != 0:
+        paid += self._calls(segment, market, price)
+    return segment, paid
 
 
 # ---------------------------------------------------------------- the grid
@@ -208,8 +351,7 @@ def _check_expiry(expiry: uint256):
 @internal
 @view
 def _code_of(market: uint256, strike: uint256) -> uint256:
-    step: uint256 = self.steps[market]
-    assert step != 0, "option: no grid"
+    step: uint256 = self._step(market)
     assert strike > 0 and strike < 2**40 and strike % step == 0, "option: strike"
     code: uint256 = instrument._log_code(strike)
     # A code of zero is no lane; a strike that its code does not give back is too fine.
@@ -219,11 +361,10 @@ def _code_of(market: uint256, strike: uint256) -> uint256:
 
 @internal
 @view
-def _strike(market: uint256, code: uint256) -> uint256:
+def _step(market: uint256) -> uint256:
     step: uint256 = self.steps[market]
     assert step != 0, "option: no grid"
-    assert code <= instrument.MAX_CODE, "option: code"
-    return instrument._strike_of(code, step)
+    return step
 
 
 @internal
@@ -240,123 +381,6 @@ def _strikes(contracts: int256, strike: uint256) -> int256:
 
 @internal
 @pure
-def _insert(
-    words: DynArray[uint256, 96], at: uint256, fragment: DynArray[uint256, 48], i: uint256, negate: bool
-) -> (DynArray[uint256, 96], bool):
-    """
-    @notice Put a segment that the book does not have at its place.
-    @return The book; whether it holds no position (then nothing grew)
-    """
-    head: uint256 = fragment[i]
-    if book._is_empty(head):
-        return words, True
-    length: uint256 = book._length(head)
-    count: uint256 = book._count(head)
-    out: DynArray[uint256, 96] = self._open(words, at, length)
-    out[at] = book._negated_head(head) if negate else head
-    for j: uint256 in range(1, length, bound=48):
-        word: uint256 = fragment[i + j]
-        if negate:
-            word = book._negated_word(word, min(4, count - 4 * (j - 1)))
-        out[at + j] = word
-    self._check_spot(out[at])
-    return out, count == 0 and book._forward(head) == 0
-
-
-@internal
-@pure
-def _add(
-    words: DynArray[uint256, 96], at: uint256, fragment: DynArray[uint256, 48], i: uint256, negate: bool
-) -> (DynArray[uint256, 96], bool):
-    """
-    @notice Add a segment of the fragment to the book's segment of the same expiry.
-    @return The book; whether every position that it touches got smaller
-    """
-    out: DynArray[uint256, 96] = words
-    head: uint256 = out[at]
-    other: uint256 = fragment[i]
-    count: uint256 = book._count(head)
-    room: uint256 = unsafe_add(count, 3) >> 2
-    gross: int256 = convert(book._gross(head), int256)
-    short: int256 = convert(book._short(head), int256)
-    smaller: bool = True
-    puts: int256 = 0
-    last: uint256 = room
-    # From the last lane to the first, looking first where the one before was found: a slice
-    # has its account's order, so its lanes are found at once, also while they are removed.
-    j: uint256 = book._count(other)
-    for _: uint256 in range(j, bound=128):
-        j = unsafe_sub(j, 1)
-        lane: uint256 = book._lane(fragment[i + 1 + (j >> 2)], j)
-        change: int256 = book._size(lane)
-        if negate:
-            change = unsafe_sub(0, change)
-        if book._is_put(lane):
-            puts += change
-        place: uint256 = count
-        word: uint256 = last
-        for __: uint256 in range(room, bound=48):
-            found: uint256 = book._match(out[at + word], book._name(lane))
-            if found < 4:
-                place = unsafe_add(unsafe_sub(word, 1) << 2, found)
-                break
-            word = unsafe_sub(word, 1)
-            if word == 0:
-                word = room
-        last = unsafe_add(place >> 2, 1)
-        old: int256 = 0
-        if place == count:
-            if count == room << 2:
-                more: uint256 = unsafe_add(j, 4) >> 2
-                out = self._open(out, at + 1 + room, more)
-                room = unsafe_add(room, more)
-            count = unsafe_add(count, 1)
-        else:
-            old = book._size(book._lane(out[at + last], place))
-        size: int256 = unsafe_add(old, change)
-        smaller = smaller and self._is_smaller(old, size)
-        gross += abs(size) - abs(old)
-        short += max(-size, 0) - max(-old, 0)
-        lane = book._pack(book._name(lane), size)
-        if size == 0:
-            # The last lane takes the place of the one that is gone.
-            count = unsafe_sub(count, 1)
-            end: uint256 = at + 1 + (count >> 2)
-            lane = book._lane(out[end], count)
-            out[end] = book._with_lane(out[end], count, 0)
-            if place == count:
-                continue
-        out[at + last] = book._with_lane(out[at + last], place, lane)
-    change: int256 = book._forward(other)
-    amount: int256 = book._money(other)
-    if negate:
-        change = -change
-        amount = -amount
-    forward: int256 = book._forward(head) + change
-    head = book._head(
-        book._key(head),
-        forward,
-        book._money(head) + amount,
-        convert(gross, uint256),
-        convert(short, uint256),
-        count,
-    )
-    self._check_spot(head)
-    change += puts * instrument.CONTRACT
-    if change != 0:
-        futures: int256 = forward + self._puts(out, at, count) * instrument.CONTRACT
-        smaller = smaller and self._is_smaller(futures - change, futures)
-    out[at] = head
-    used: uint256 = unsafe_add(count, 3) >> 2
-    if book._is_empty(head):
-        out = self._close(out, at, room + 1)
-    elif used < room:
-        out = self._close(out, at + 1 + used, room - used)
-    return out, smaller
-
-
-@internal
-@pure
 def _is_smaller(old: int256, new: int256) -> bool:
     """
     @return Whether a position got smaller and did not change sides
@@ -366,65 +390,11 @@ def _is_smaller(old: int256, new: int256) -> bool:
 
 @internal
 @pure
-def _check_spot(head: uint256):
-    if book._expiry(head) == 0:
-        assert book._forward(head) >= 0, "book: spot below zero"
-
-
-@internal
-@pure
-def _puts(words: DynArray[uint256, 96], at: uint256, count: uint256) -> int256:
-    """
-    @return Sum of the sizes of a segment's puts, contracts
-    """
-    puts: int256 = 0
-    for j: uint256 in range(count, bound=128):
-        lane: uint256 = book._lane(words[at + 1 + (j >> 2)], j)
-        if book._is_put(lane):
-            puts += book._size(lane)
-    return puts
-
-
-@internal
-@pure
-def _open(words: DynArray[uint256, 96], at: uint256, more: uint256) -> DynArray[uint256, 96]:
-    """
-    @notice Make room for `more` zero words before word `at`.
-    """
-    out: DynArray[uint256, 96] = words
-    j: uint256 = len(out)
-    for _: uint256 in range(more, bound=48):
-        out.append(0)
-    for _: uint256 in range(j - at, bound=96):
-        j = unsafe_sub(j, 1)
-        out[unsafe_add(j, more)] = out[j]
-    for k: uint256 in range(at, at + more, bound=48):
-        out[k] = 0
-    return out
-
-
-@internal
-@pure
-def _close(words: DynArray[uint256, 96], at: uint256, fewer: uint256) -> DynArray[uint256, 96]:
-    """
-    @notice Take `fewer` words out, the first of them word `at`.
-    """
-    out: DynArray[uint256, 96] = words
-    for j: uint256 in range(at + fewer, len(out), bound=96):
-        out[unsafe_sub(j, fewer)] = out[j]
-    for _: uint256 in range(fewer, bound=48):
-        out.pop()
-    return out
-
-
-@internal
-@pure
-def _check_limits(words: DynArray[uint256, 96], reduces: bool):
+def _check_limits(words: DynArray[uint256, 48], reduces: bool):
     """
     @notice The bounds of one account. Taking a future away can show the forward of a put
             that it hid: that is no new position, and not refused.
     """
-    assert len(words) <= book.MAX_WORDS, "book: too many words"
     positions: uint256 = 0
     gross: uint256 = 0
     market: uint256 = 0
@@ -438,10 +408,11 @@ def _check_limits(words: DynArray[uint256, 96], reduces: bool):
             gross = 0
         gross = unsafe_add(gross, book._gross(head))
         assert gross < book.MAX_GROSS, "book: gross too large"
-        positions = unsafe_add(positions, book._count(head))
-        if book._forward(head) != 0:
+        count: uint256 = book._count(head)
+        positions = unsafe_add(positions, count)
+        if head & book.FORWARD_MASK != 0:
             positions = unsafe_add(positions, 1)
-        i = unsafe_add(i, book._length(head))
+        i = unsafe_add(i, unsafe_add(count, 7) >> 2)
     assert reduces or positions <= book.MAX_POSITIONS, "book: too many positions"
 
 
@@ -451,7 +422,7 @@ def _check_limits(words: DynArray[uint256, 96], reduces: bool):
 @internal
 @view
 def _split_segment(
-    parts: DynArray[uint256, 48], words: DynArray[uint256, 48], i: uint256, quanta: uint256
+    parts: DynArray[uint256, 48], words: DynArray[uint256, 48], i: uint256, quanta: int256
 ) -> DynArray[uint256, 48]:
     """
     @notice Append the part of one segment that leaves.
@@ -462,8 +433,9 @@ def _split_segment(
     head: uint256 = words[i]
     market: uint256 = book._market(head)
     count: uint256 = book._count(head)
-    gross: uint256 = 0
-    short: uint256 = 0
+    step: uint256 = 0
+    gross: int256 = 0
+    short: int256 = 0
     # The linear part: `futures` and `entry` of the whole, `forward` and `money` of the part.
     futures: int256 = book._forward(head)
     entry: int256 = book._money(head)
@@ -471,21 +443,31 @@ def _split_segment(
     money: int256 = 0
     word: uint256 = 0
     for j: uint256 in range(count, bound=128):
-        lane: uint256 = book._lane(words[i + 1 + (j >> 2)], j)
-        size: int256 = book._size(lane)
-        part: int256 = self._part(size, quanta)
-        gross += convert(abs(part), uint256)
-        short += convert(max(-part, 0), uint256)
-        if book._is_put(lane):
-            strike: uint256 = self._strike(market, book._code(lane))
+        lane: uint256 = words[unsafe_add(unsafe_add(i, 1), j >> 2)] >> ((j & 3) << 6)
+        name: uint256 = lane & book.NAME_MASK
+        size: int256 = unsafe_sub(convert((lane >> 25) & book.SIZE_MASK, int256), book.SIZE_BIAS)
+        part: int256 = 0
+        if size < 0:
+            part = unsafe_div(unsafe_sub(unsafe_mul(size, quanta), QUANTA - 1), QUANTA)
+            gross = unsafe_sub(gross, part)
+            short = unsafe_sub(short, part)
+        else:
+            part = unsafe_div(unsafe_add(unsafe_mul(size, quanta), QUANTA - 1), QUANTA)
+            gross = unsafe_add(gross, part)
+        if name >= book.PUT_FLAG:
+            if step == 0:
+                step = self._step(market)
+            strike: uint256 = instrument._strike_of(name & book.CODE_MASK, step)
             futures += size * instrument.CONTRACT
             entry += self._strikes(size, strike)
             forward -= part * instrument.CONTRACT
             money -= self._strikes(part, strike)
-        word |= book._pack(book._name(lane), part) << ((j & 3) << 6)
-        if j & 3 == 3 or j == count - 1:
+        word |= book._pack(name, part) << ((j & 3) << 6)
+        if j & 3 == 3:
             out.append(word)
             word = 0
+    if word != 0:
+        out.append(word)
     if futures != 0:
         leaves: int256 = 0
         if book._expiry(head) == 0:
@@ -494,7 +476,9 @@ def _split_segment(
             leaves = self._part(futures // instrument.CONTRACT, quanta) * instrument.CONTRACT
         forward += leaves
         money += rounding._floor_div(entry * abs(leaves), abs(futures))
-    out[at] = book._head(book._key(head), forward, money, gross, short, count)
+    out[at] = book._head(
+        book._key(head), forward, money, convert(gross, uint256), convert(short, uint256), count
+    )
     if book._is_empty(out[at]):
         out.pop()
     return out
@@ -502,11 +486,11 @@ def _split_segment(
 
 @internal
 @pure
-def _part(size: int256, quanta: uint256) -> int256:
+def _part(size: int256, quanta: int256) -> int256:
     """
     @return So many thousandths of a size, away from zero
     """
-    part: int256 = rounding._ceil_div(abs(size) * convert(quanta, int256), convert(QUANTA, int256))
+    part: int256 = rounding._ceil_div(abs(size) * quanta, QUANTA)
     return part if size > 0 else -part
 
 
@@ -517,12 +501,13 @@ def _calls(segment: DynArray[uint256, 48], market: uint256, price: uint256) -> i
     @return What a segment's lanes pay at `price`, each as a call, money
     """
     paid: int256 = 0
+    step: uint256 = self._step(market)
     code: uint256 = instrument._log_code(min(max(price, instrument.MIN_PRICE), instrument.MAX_PRICE))
     for j: uint256 in range(book._count(segment[0]), bound=128):
-        lane: uint256 = book._lane(segment[1 + (j >> 2)], j)
-        # A strike is not above the price when its code is not: most that pay nothing need no strike.
-        if book._code(lane) <= code:
-            strike: uint256 = self._strike(market, book._code(lane))
+        lane: uint256 = segment[unsafe_add(1, j >> 2)] >> ((j & 3) << 6)
+        # Codes are in the order of strikes: above the price's there is nothing to pay.
+        if lane & book.CODE_MASK <= code:
+            strike: uint256 = instrument._strike_of(lane & book.CODE_MASK, step)
             if strike < price:
-                paid += self._strikes(book._size(lane), price - strike)
+                paid += self._strikes(book._size(lane & book.LANE_MASK), price - strike)
     return paid

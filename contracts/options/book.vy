@@ -33,12 +33,17 @@ MAX_MONEY: constant(int256) = 2**71 - 1
 LANE_MASK: constant(uint256) = 2**64 - 1
 NAME_MASK: constant(uint256) = 2**25 - 1  # code and put flag: what makes two lanes one
 CODE_MASK: constant(uint256) = 2**24 - 1
+PUT_FLAG: constant(uint256) = 2**24
+SIZE_MASK: constant(uint256) = 2**39 - 1
 SIZE_BIAS: constant(int256) = 2**38
+
+KEY_SHIFT: constant(uint256) = 176  # of market and expiry in a head
+KEY_MASK: constant(uint256) = 2**40 - 1
+FORWARD_MASK: constant(uint256) = 2**56 - 1
 
 EACH_LANE: constant(uint256) = 1 + 2**64 + 2**128 + 2**192
 NAMES: constant(uint256) = (2**25 - 1) * (1 + 2**64 + 2**128 + 2**192)
 FLAGS: constant(uint256) = 2**25 * (1 + 2**64 + 2**128 + 2**192)
-CARRIES: constant(uint256) = 2**64 + 2**128 + 2**192
 
 
 # ---------------------------------------------------------------- heads
@@ -137,20 +142,6 @@ def _is_empty(head: uint256) -> bool:
     return head & (2**128 - 1) == 0 and self._count(head) == 0
 
 
-@internal
-@pure
-def _negated_head(head: uint256) -> uint256:
-    gross: uint256 = self._gross(head)
-    return self._head(
-        self._key(head),
-        -self._forward(head),
-        -self._money(head),
-        gross,
-        gross - self._short(head),
-        self._count(head),
-    )
-
-
 # ---------------------------------------------------------------- lanes
 
 
@@ -202,30 +193,26 @@ def _pack(name: uint256, size: int256) -> uint256:
 
 @internal
 @pure
-def _match(word: uint256, name: uint256) -> uint256:
+def _negated(lane: uint256) -> uint256:
     """
-    @return The first of the word's four lanes that has this name; 4 when none has
+    @return The lane with the sign of its size changed; bits above the lane are dropped
     """
-    # Adding the mask to a nonzero difference of 25 bits sets bit 25 of that lane alone.
-    differs: uint256 = ((word ^ unsafe_mul(name, EACH_LANE)) & NAMES) + NAMES
-    same: uint256 = ~differs & FLAGS
-    if same == 0:
-        return 4
-    if same & (2**90 - 1) != 0:
-        return 0 if same & (2**26 - 1) != 0 else 1
-    return 2 if same & (2**154 - 1) != 0 else 3
+    return (lane & NAME_MASK) | (unsafe_sub(2**39, (lane >> 25) & SIZE_MASK) << 25)
 
 
 @internal
 @pure
-def _negated_word(word: uint256, used: uint256) -> uint256:
+def _place(word: uint256, flags: uint256) -> uint256:
     """
-    @notice Change the sign of a word's first `used` lanes (1 .. 4; the others are zero).
-    @dev A biased size b becomes 2**39 - b: its field is taken from 2**64 lane by lane, and
-         as no field is zero no lane borrows from the next.
+    @return The index in its segment of the lane that a flag marks in the segment's word
+            (1: the first behind the head)
     """
-    mask: uint256 = unsafe_sub(convert(1, uint256) << unsafe_add(used << 6, 1), 1)
-    return unsafe_add(word & NAMES, unsafe_sub(CARRIES & mask, word & ~NAMES))
+    place: uint256 = unsafe_sub(word, 1) << 2
+    if flags & (2**90 - 1) == 0:
+        place |= 2
+    if flags & ((1 << 25) | (1 << 153)) == 0:
+        place |= 1
+    return place
 
 
 @internal

@@ -74,15 +74,23 @@ class Segment:
     def is_empty(self) -> bool:
         return not (self.lanes or self.forward or self.money)
 
+    @property
+    def length(self) -> int:
+        """Words that the segment takes."""
+        return 0 if self.is_empty else 1 + (len(self.lanes) + 3) // 4
+
+    def check(self) -> None:
+        """Raise Refused when something does not fit its bits."""
+        if abs(self.forward) > MAX_FORWARD:
+            raise Refused("book: forward too large")
+        if abs(self.money) > MAX_MONEY:
+            raise Refused("book: money too large")
+        if self.gross >= MAX_GROSS:
+            raise Refused("book: gross too large")
+
     def words(self) -> Words:
-        """The head and the lane words. Raises Refused when something does not fit."""
-        for value, limit, reason in (
-            (abs(self.forward), MAX_FORWARD, "forward"),
-            (abs(self.money), MAX_MONEY, "money"),
-            (self.gross, MAX_GROSS - 1, "gross"),
-        ):
-            if value > limit:
-                raise Refused(f"book: {reason} too large")
+        """The head and the lane words."""
+        self.check()
         head = (
             self.forward & 2**56 - 1
             | (self.money & 2**72 - 1) << 56
@@ -264,10 +272,13 @@ def pack(segments: Iterable[Segment]) -> Words:
 
 def merge(words: Sequence[int], fragment: Sequence[int], negate: bool = False) -> tuple[Words, bool]:
     """(the book with the fragment added or, `negate`, taken out; whether every position that it touches
-    got smaller without changing sides). New lanes are appended; the last takes the place of one that is
-    gone; a fragment's lanes are taken from its last to its first."""
+    got smaller without changing sides).
+
+    Order of lanes: the last takes the place of one that is gone, for the fragment's lanes from its last
+    to its first; then the new ones are appended. At no segment may the book be longer than MAX_WORDS.
+    """
     segments = {segment.key: segment for segment in unpack(words)}
-    reduces, previous = True, (0, 0)
+    reduces, previous, length = True, (0, 0), len(words)
     for part in unpack(fragment):
         if part.key <= previous:
             raise Refused("book: not sorted")
@@ -275,33 +286,30 @@ def merge(words: Sequence[int], fragment: Sequence[int], negate: bool = False) -
         if negate:
             part.forward, part.money = -part.forward, -part.money
             part.lanes = [[name, -size] for name, size in part.lanes]
-        if part.key in segments:
-            reduces &= _add(segments[part.key], part)
-        else:
-            segments[part.key] = part
-            reduces &= not (part.lanes or part.forward)
-        segment = segments[part.key]
+        segment = segments.setdefault(part.key, Segment(*part.key))
+        before = segment.length
+        reduces &= _add(segment, part)
         if not segment.expiry and segment.forward < 0:
             raise Refused("book: spot below zero")
+        length += segment.length - before
+        if segment.length > before and length > MAX_WORDS:
+            raise Refused("book: too many words")
     out = [segments[key] for key in sorted(segments) if not segments[key].is_empty]
-    merged = pack(out)
-    if len(merged) > MAX_WORDS:
-        raise Refused("book: too many words")
     for market in {segment.market for segment in out}:
         if sum(segment.gross for segment in out if segment.market == market) >= MAX_GROSS:
             raise Refused("book: gross too large")
     if not reduces and sum(len(segment.lanes) + (segment.forward != 0) for segment in out) > MAX_POSITIONS:
         raise Refused("book: too many positions")
-    return merged, reduces
+    return pack(out), reduces
 
 
 def _add(segment: Segment, part: Segment) -> bool:
     """Add a segment to one of the same expiry, in place; whether all that it touches got smaller."""
-    smaller, futures = True, segment.futures
+    smaller, futures, fresh = True, segment.futures, []
     for name, change in reversed(part.lanes):
         lane = next((lane for lane in segment.lanes if lane[0] == name), None)
         if lane is None:
-            segment.lanes.append([name, change])
+            fresh.insert(0, [name, change])
             smaller = False
             continue
         smaller &= _is_smaller(lane[1], lane[1] + change)
@@ -309,10 +317,12 @@ def _add(segment: Segment, part: Segment) -> bool:
         if lane[1] == 0:
             lane[:] = segment.lanes[-1]
             segment.lanes.pop()
+    segment.lanes += fresh
     segment.forward += part.forward
     segment.money += part.money
     if part.futures:
         smaller &= _is_smaller(futures, segment.futures)
+    segment.check()
     return smaller
 
 
