@@ -214,14 +214,15 @@ def merge(
             if old < 0:
                 gross = unsafe_add(gross, old)
                 short = unsafe_add(short, old)
+                reduces = reduces and size > old and size <= 0
             else:
                 gross = unsafe_sub(gross, old)
+                reduces = reduces and size < old and size >= 0
             if size < 0:
                 gross = unsafe_sub(gross, size)
                 short = unsafe_sub(short, size)
             else:
                 gross = unsafe_add(gross, size)
-            reduces = reduces and self._is_smaller(old, size)
 
         # The head, and exactly the words that the segment needs.
         total = unsafe_add(total, count)
