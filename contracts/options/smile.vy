@@ -27,21 +27,22 @@
           the curves' lanes. Out there values rise until h reaches 3 or y reaches 1.2, so one bound
           holds for the tail: time value <= S * v * phi(d1) / (y**2/v**2 - v**2/4).
 
-     Numbers are in units of 1e-9 unless said otherwise; every rounding is towards refusing.
+     Numbers are in units of 2**-30; every rounding is towards refusing. The bounds of _check keep every
+     product below 2**236, so that nothing here overflows.
 """
 
 from ..math import rounding
 
-ONE: constant(int256) = 10**9
-EDGE: constant(int256) = 1_200_000_000
-LOW: constant(int256) = 400_000_000
-HIGH: constant(int256) = 3 * 10**9
-CELLS: constant(uint256) = 16  # on each side
+ONE: constant(int256) = 2**30
+EDGE: constant(int256) = 1_288_490_189  # 1.2, rounded up
+LOW: constant(int256) = 429_496_729  # 0.4, rounded down
+HIGH: constant(int256) = 3 * 2**30
+CELLS: constant(int256) = 16  # on each side
 YEAR: constant(uint256) = 31_536_000
-SLACK: constant(int256) = 2  # more than the rounding of h and its slope
+SLACK: constant(int256) = 8  # more than the rounding of h, its slope and c*y**2
 # 7e-6 * sqrt(2 * pi), in 1e-9; half a lane is 2**-17 = 7.6e-6
 NEGLIGIBLE: constant(uint256) = 17_546
-MAX_EXPONENT: constant(uint256) = 40 * 10**18
+MAX_EXPONENT: constant(int256) = 40 * 2**30
 
 
 @internal
@@ -50,54 +51,62 @@ def _check(atm: uint256, skew: int256, curvature: uint256, remaining: uint256):
     """
     @notice Reverts unless the smile is free of arbitrage between strikes.
     @param atm ppm a year; skew, curvature: ppm; at most 4e6, 1e7 in size, and 1e8
-    @param remaining seconds to expiry
+    @param remaining seconds to expiry, at most 2**26
     """
-    # (1.3 * atm)**2 * T: ppm**2 to 1e-9 is 1e-3
-    level: int256 = convert(rounding._div_up(atm * atm * remaining * 169, 100_000 * YEAR), int256)
+    level: int256 = convert(
+        rounding._div_up((atm * atm * remaining * 169) << 30, 10**14 * YEAR), int256
+    )
+    s: int256 = rounding._floor_div(skew * ONE, 10**6)
+    c: int256 = convert((curvature << 30) // 10**6, int256)
     edge: int256 = EDGE
-    if curvature > 0:
-        edge = min(edge, convert(isqrt(10**24 // curvature), int256) + 1)
-    c: int256 = convert(curvature, int256)
-    self._check_side(level, -skew, c, edge, 1)  # strikes above the spot
-    self._check_side(level, skew, c, edge, -1)  # strikes below it
+    if c > 0:
+        edge = min(edge, convert(isqrt(2**90 // convert(c, uint256)), int256) + 1)
+    self._check_side(level, -s, c, edge, 1)  # strikes above the spot
+    self._check_side(level, s, c, edge, -1)  # strikes below it
 
 
 @internal
 @pure
 def _h(s: int256, c: int256, y: int256) -> int256:
     """
-    @return 1 + s*y + c*y**2, rounded down
+    @return 1 + s*y + c*y**2
     """
-    return ONE + rounding._floor_div((s * ONE + c * y) * y, 10**15)
+    return unsafe_add(ONE, unsafe_mul(unsafe_add(s, unsafe_mul(c, y) >> 30), y) >> 30)
 
 
 @internal
 @pure
 def _check_side(level: int256, s: int256, c: int256, edge: int256, side: int256):
     """
-    @param s the skew as seen from this side (ppm): h = 1 + s*y + c*y**2
+    @param s the skew as seen from this side: h = 1 + s*y + c*y**2
     @param side 1 for strikes above the spot, -1 below
     """
-    near: int256 = 0
+    width: int256 = edge // CELLS + 1
+    bulge: int256 = ((c * width * width) >> 62) + 2 * SLACK
+    factor: int256 = 8 * level * c
     h_near: int256 = ONE
-    slope_near: int256 = s * 1_000
+    slope_near: int256 = s
     remainder: int256 = 0
-    for i: uint256 in range(1, CELLS + 1):
-        far: int256 = edge * convert(i, int256) // convert(CELLS, int256)
-        h_far: int256 = self._h(s, c, far)
-        slope_far: int256 = s * 1_000 + rounding._floor_div(2 * c * far, 10**6)
-        bulge: int256 = c * (far - near) * (far - near) // (4 * 10**15) + SLACK
-        high: int256 = max(h_near, h_far) + SLACK
-        remainder = max(ONE - rounding._ceil_div(c * far * far, 10**15), 0)
+    for i: int256 in range(1, 17):
+        y: int256 = unsafe_mul(edge, i) >> 4
+        cy: int256 = unsafe_mul(c, y) >> 30
+        h_far: int256 = unsafe_add(ONE, unsafe_mul(unsafe_add(s, cy), y) >> 30)
+        slope_far: int256 = unsafe_add(s, unsafe_mul(2, cy))
+        high: int256 = unsafe_add(max(h_near, h_far), SLACK)
+        remainder = max(unsafe_sub(unsafe_sub(ONE, unsafe_mul(cy, y) >> 30), SLACK), 0)
         assert high <= HIGH, "vol: butterfly"
         if high > LOW:
-            low: int256 = max(min(h_near, h_far) - bulge, LOW)
-            slope: int256 = max(abs(slope_near), abs(slope_far)) + SLACK
-            # 4 * p >= 0, in units of 1e-18
-            gain: int256 = 4 * remainder * remainder + 8 * level * c * low * low * low // 10**24
-            loss: int256 = rounding._ceil_div(level * high * high * slope, 10**27)
-            assert gain >= loss * loss, "vol: butterfly"
-        near = far
+            low: int256 = max(unsafe_sub(min(h_near, h_far), bulge), LOW)
+            slope: int256 = unsafe_add(max(abs(slope_near), abs(slope_far)), SLACK)
+            # 4 * p >= 0, in units of 2**-60
+            gain: int256 = unsafe_add(
+                unsafe_mul(4, unsafe_mul(remainder, remainder)),
+                unsafe_mul(unsafe_mul(unsafe_mul(factor, low), low), low) >> 90,
+            )
+            loss: int256 = unsafe_add(
+                unsafe_mul(unsafe_mul(level, slope), unsafe_mul(high, high)) >> 90, 1
+            )
+            assert gain >= unsafe_mul(loss, loss), "vol: butterfly"
         h_near = h_far
         slope_near = slope_far
     if edge < EDGE:
@@ -105,8 +114,8 @@ def _check_side(level: int256, s: int256, c: int256, edge: int256, side: int256)
     elif h_near > LOW - SLACK and slope_near > -SLACK:
         h: int256 = h_near + SLACK
         slope: int256 = slope_near + SLACK
-        loss: int256 = level * h * slope * (2 * slope + side * h)
-        assert remainder >= rounding._ceil_div(loss, 2 * 10**27), "vol: not monotone"
+        loss: int256 = (level * h * slope * (2 * slope + side * h)) >> 91
+        assert remainder > loss, "vol: not monotone"
 
 
 @internal
@@ -116,21 +125,20 @@ def _check_tail(level: int256, s: int256, c: int256):
     @notice The tail beyond 1 - c*y**2 = 0 is worth next to nothing.
     """
     # 1 + s*y + c*y**2 = 3
-    discriminant: int256 = s * s + 8 * 10**6 * c
-    y: int256 = (convert(isqrt(convert(discriminant, uint256)), int256) - s) * ONE // (2 * c)
+    root: int256 = convert(isqrt(convert(s * s + 8 * ONE * c, uint256)), int256)
+    y: int256 = (root - s) * ONE // (2 * c)
     h: int256 = HIGH
     if y >= EDGE:
         y = EDGE
         h = max(self._h(s, c, y), LOW) + SLACK
-    variance: int256 = rounding._ceil_div(level * h * h, 10**18)
+    variance: int256 = ((level * h * h) >> 60) + 1
     ratio: int256 = y * y // variance  # (y / v)**2
-    spread: int256 = ratio - rounding._ceil_div(variance, 4)
-    # d1**2 / 2, in units of 1e-18
-    exponent: int256 = (ratio - y + variance // 4) * (ONE // 2)
+    spread: int256 = ratio - (variance >> 2) - 1
+    exponent: int256 = (ratio - y + (variance >> 2)) >> 1  # d1**2 / 2
     assert variance < 2 * y and spread > 0 and exponent > 0, "vol: wings"
-    # exp(t) >= (1 + t/1024)**1024
-    growth: uint256 = 10**18 + min(convert(exponent, uint256), MAX_EXPONENT) // 1_024
+    # exp(t) >= (1 + t/1024)**1024, in units of 2**-60
+    growth: uint256 = 2**60 + (convert(min(exponent, MAX_EXPONENT), uint256) << 20)
     for i: uint256 in range(10):
-        growth = growth * growth // 10**18
+        growth = growth * growth >> 60
     v: uint256 = isqrt(convert(variance * ONE, uint256)) + 1
-    assert v * 10**27 <= NEGLIGIBLE * convert(spread, uint256) * growth, "vol: wings"
+    assert (v * 10**9) << 60 <= NEGLIGIBLE * convert(spread, uint256) * growth, "vol: wings"

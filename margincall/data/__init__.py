@@ -9,3 +9,6 @@ CANDLES = tuple(FOLDER / f"{symbol}_2025-10-10_5m_perp.csv" for symbol in ("btc"
 
 FUNDING = tuple(FOLDER / f"{symbol}_funding_2025-10-08_8h.csv" for symbol in ("btc", "eth", "sol"))
 """Funding rates of 8-13 October 2025, one a settlement."""
+
+OPTIONS = FOLDER / "deribit_eth_options_2024-01-08_chain.csv"
+"""Deribit's ETH options of 8 January 2024: marks, bids, asks, open interest."""

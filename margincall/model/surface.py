@@ -24,13 +24,13 @@ MAX_INTERVAL = 86_400
 MAX_SKEW = 10_000_000
 MAX_CURVATURE = 100_000_000
 
-ONE = 10**9  # unit of the checks
-EDGE = 1_200_000_000
-LOW, HIGH = 400_000_000, 3 * 10**9
+ONE = 2**30  # unit of the checks
+EDGE = 1_288_490_189  # 1.2
+LOW, HIGH = 429_496_729, 3 * 2**30  # 0.4, 3
 CELLS = 16
-SLACK = 2
+SLACK = 8
 NEGLIGIBLE = 17_546  # 7e-6 * sqrt(2 * pi), in 1e-9
-MAX_EXPONENT = 40 * 10**18
+MAX_EXPONENT = 40 * 2**30
 
 
 class VolRules(NamedTuple):
@@ -186,59 +186,59 @@ def check_smile(atm: int, skew: int, curvature: int, remaining: int) -> None:
     Sufficient, not necessary: cells take lower bounds. The formulas are Durrleman's condition and, at the
     ends, Birnbaum's bound of Mills' ratio.
     """
-    level = ceil_div(atm * atm * remaining * 169, 100_000 * YEAR)
-    edge = EDGE if curvature == 0 else min(EDGE, isqrt(10**24 // curvature) + 1)
-    _check_side(level, -skew, curvature, edge, 1)
-    _check_side(level, skew, curvature, edge, -1)
+    level = ceil_div(atm * atm * remaining * 169 << 30, 10**14 * YEAR)
+    s, c = skew * ONE // PPM, curvature * ONE // PPM
+    edge = min(EDGE, isqrt(2**90 // c) + 1) if c else EDGE
+    _check_side(level, -s, c, edge, 1)
+    _check_side(level, s, c, edge, -1)
 
 
 def _h(s: int, c: int, y: int) -> int:
-    return ONE + (s * ONE + c * y) * y // 10**15
+    return ONE + ((s + (c * y >> 30)) * y >> 30)
 
 
 def _check_side(level: int, s: int, c: int, edge: int, side: int) -> None:
-    near, h_near, slope_near = 0, ONE, s * 1_000
-    remainder = 0
+    bulge = (c * (edge // CELLS + 1) ** 2 >> 62) + 2 * SLACK
+    h_near, slope_near, remainder = ONE, s, 0
     for i in range(1, CELLS + 1):
-        far = edge * i // CELLS
-        h_far = _h(s, c, far)
-        slope_far = s * 1_000 + 2 * c * far // 10**6
-        bulge = c * (far - near) ** 2 // (4 * 10**15) + SLACK
+        y = edge * i >> 4
+        cy = c * y >> 30
+        h_far, slope_far = _h(s, c, y), s + 2 * cy
         high = max(h_near, h_far) + SLACK
-        remainder = max(ONE - ceil_div(c * far * far, 10**15), 0)
+        remainder = max(ONE - (cy * y >> 30) - SLACK, 0)
         if high > HIGH:
             raise Refused("vol: butterfly")
         if high > LOW:
             low = max(min(h_near, h_far) - bulge, LOW)
             slope = max(abs(slope_near), abs(slope_far)) + SLACK
-            gain = 4 * remainder**2 + 8 * level * c * low**3 // 10**24
-            loss = ceil_div(level * high**2 * slope, 10**27)
+            gain = 4 * remainder**2 + (8 * level * c * low**3 >> 90)
+            loss = (level * slope * high**2 >> 90) + 1
             if gain < loss**2:
                 raise Refused("vol: butterfly")
-        near, h_near, slope_near = far, h_far, slope_far
+        h_near, slope_near = h_far, slope_far
     if edge < EDGE:
         _check_tail(level, s, c)
     elif h_near > LOW - SLACK and slope_near > -SLACK:
         h, slope = h_near + SLACK, slope_near + SLACK
-        if remainder < ceil_div(level * h * slope * (2 * slope + side * h), 2 * 10**27):
+        if remainder <= level * h * slope * (2 * slope + side * h) >> 91:
             raise Refused("vol: not monotone")
 
 
 def _check_tail(level: int, s: int, c: int) -> None:
-    y = (isqrt(s * s + 8 * 10**6 * c) - s) * ONE // (2 * c)
+    y = (isqrt(s * s + 8 * ONE * c) - s) * ONE // (2 * c)
     h = HIGH
     if y >= EDGE:
         y = EDGE
         h = max(_h(s, c, y), LOW) + SLACK
-    variance = ceil_div(level * h * h, 10**18)
+    variance = (level * h * h >> 60) + 1
     ratio = y * y // variance
-    spread = ratio - ceil_div(variance, 4)
-    exponent = (ratio - y + variance // 4) * (ONE // 2)
+    spread = ratio - (variance >> 2) - 1
+    exponent = (ratio - y + (variance >> 2)) >> 1
     if not (variance < 2 * y and spread > 0 and exponent > 0):
         raise Refused("vol: wings")
-    growth = 10**18 + min(exponent, MAX_EXPONENT) // 1_024
+    growth = 2**60 + (min(exponent, MAX_EXPONENT) << 20)
     for _ in range(10):
-        growth = growth * growth // 10**18
+        growth = growth * growth >> 60
     v = isqrt(variance * ONE) + 1
-    if v * 10**27 > NEGLIGIBLE * spread * growth:
+    if v * 10**9 << 60 > NEGLIGIBLE * spread * growth:
         raise Refused("vol: wings")
