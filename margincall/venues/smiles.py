@@ -156,6 +156,18 @@ def chain_smiles(path: Path = OPTIONS) -> list[FittedSmile]:
     return [fit(expiries[expiry]) for expiry in sorted(expiries)]
 
 
+def flattened(atm: int, skew: int, curvature: int, remaining: int) -> tuple[int, int, int]:
+    """The smile with the largest share, in thousandths, of its skew and curvature that the surface accepts.
+
+    A smile that was accepted may not be at a higher level (in a crash, say): publishers flatten it. ppm.
+    """
+    for share in range(1_000, 0, -1):
+        smile = atm, skew * share // 1_000, curvature * share // 1_000
+        if not _refusal(smile, remaining):
+            return smile
+    return atm, 0, 0
+
+
 def smile_vol(smile: tuple[int, int, int], x: float) -> float:
     """sigma(x) per year of (atm, skew, curvature) in ppm."""
     atm, skew, curvature = (part / PPM for part in smile)

@@ -55,6 +55,16 @@ def test_every_expiry_is_accepted(fitted):
     assert all(smile.free_rms_price < smiles.TICK for smile in fitted[:7])
 
 
+def test_a_doubled_level_is_flattened_until_accepted(fitted):
+    for smile in fitted:
+        flat = smiles.flattened(2 * smile.atm, smile.skew, smile.curvature, smile.term)
+        check_smile(*flat, smile.term)
+        assert flat[0] == 2 * smile.atm
+        assert 0 < flat[2] <= smile.curvature
+        assert smiles.flattened(smile.atm, smile.skew, smile.curvature, smile.term) == smile[3:6]
+    assert smiles.flattened(2 * fitted[1].atm, *fitted[1][4:6], fitted[1].term)[2] < fitted[1].curvature
+
+
 def test_the_surface_takes_the_whole_chain(deploy, owner, stranger, payload, feed, rules, fitted):
     surface = deploy("Surface")
     surface.send(owner, "set_rules", ETH, tuple(rules))
