@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 from margincall.model.arithmetic import NOTIONAL_SCALE, PPM, RATE_SCALE, Refused
 from margincall.model.book import unpack
+from margincall.model.curves import Curve, place
+from margincall.model.curves import unpack as rows_of
 from margincall.model.instrument import CONTRACT, MAX_CODE, STRIKE_UNIT, log_code
 
 ONE = 32_768  # a dial of 1
@@ -23,7 +25,7 @@ MOVE = 2**32  # a scenario's price of one whole price
 UNIT = VALUE * MOVE * FULL_WEIGHT * NOTIONAL_SCALE  # weighted loss * price -> money
 
 FIRST, LAST = 32, 161  # first taps for which every scenario's points are on the curve
-ORIGIN = 95 << 14  # log code of the spot less that of the strike, of first tap 0
+MAX_UNDERLYINGS = 8
 MARK = 20  # index of the unmoved scenario at mark volatility
 NOTIONAL_UP, NOTIONAL_DOWN = 21, 19  # mark volatility, two steps up and down
 
@@ -63,7 +65,7 @@ class Scenario(NamedTuple):
 
 
 SCENARIOS = (
-    *(Scenario(steps, vol) for steps in range(-4, 4) for vol in ("up", "down")),
+    *(Scenario(steps, vol) for vol in ("up", "down") for steps in range(-4, 4)),
     *(Scenario(steps, "mark") for steps in range(-8, 8, 2)),
 )
 PRICES = tuple(scenario.price for scenario in SCENARIOS)
@@ -87,13 +89,6 @@ class Dials(NamedTuple):
     psi: int
 
 
-class Curve(NamedTuple):
-    """A usable value curve: its lanes, and the bound of one value's error (2**-28 of the price)."""
-
-    blob: bytes
-    err: int
-
-
 Perp = tuple[int, int, int]  # market, lots, value in money rounded down
 
 
@@ -101,7 +96,7 @@ class Risk(NamedTuple):
     """All that the rule needs beside the account.
 
     prices: price units by market; curves: by (market, expiry); strike: (market, log code) -> price units;
-    kappa: penalty of closing everything, ppm of the maintenance margin.
+    now: unix seconds; kappa: penalty of closing everything, ppm of the maintenance margin.
     """
 
     prices: Mapping[int, int]
@@ -110,6 +105,7 @@ class Risk(NamedTuple):
     mm: Dials
     im: Dials
     strike: Callable[[int, int], int]
+    now: int = 0
     kappa: int = 100_000
 
 
@@ -170,29 +166,21 @@ def weights(extent: int) -> tuple[int, ...]:
 
 @lru_cache(maxsize=256)
 def taps(blob: bytes) -> tuple[tuple[int, ...], ...]:
-    """Lanes of the 24 scenarios for every tap from FIRST to LAST + 2, in 2**-16 of the price.
-
-    Table A (byte 0: four phases of 48 coarse steps, a lane of vol up and one of vol down each) serves the
-    moves -4 .. 3, table B (byte 768: vol mark) the even moves -8 .. 6. A move is a coarse step.
-    """
-
-    def lane(at: int) -> int:
-        return int.from_bytes(blob[at : at + 2], "big")
-
-    result = []
-    for tap in range(FIRST, LAST + 3):
-        row, coarse = (tap & 3), tap >> 2
-        both = row * 192 + (coarse - 4) * 4
-        mark = 768 + row * 96 + (coarse - 8) * 2
-        result.append((*(lane(both + 2 * i) for i in range(16)), *(lane(mark + 4 * i) for i in range(8))))
-    return tuple(result)
+    """Lanes of the 24 scenarios for every tap from FIRST to LAST + 2, in 2**-16 of the price."""
+    up, mark, down = rows_of(blob)
+    rows = {"up": up, "down": down, "mark": mark}
+    at = [(rows[vol], 4 * steps) for steps, vol in SCENARIOS]
+    return tuple(tuple(row[tap + ahead] for row, ahead in at) for tap in range(FIRST, LAST + 3))
 
 
-def place(spot: int, code: int) -> tuple[int, int]:
-    """(first tap, fraction in 1/4096) of a strike's code at the spot's; the value lies between the second
-    and the third tap."""
-    y = spot - code + 2 + ORIGIN
-    return y >> 14, y >> 2 & 4095
+def usable(risk: Risk, market: int, expiry: int) -> Curve:
+    """The curve of an expiry. Raises Refused when there is none for now."""
+    curve = risk.curves.get((market, expiry))
+    if curve is None:
+        raise Refused("curve: none")
+    if risk.now > curve.valid_until:
+        raise Refused("curve: stale")
+    return curve
 
 
 def add_lane(exposure: Exposure, curve: Curve, code: int, size: int, strike: Callable[[int, int], int]):
@@ -223,7 +211,8 @@ def add_lane(exposure: Exposure, curve: Curve, code: int, size: int, strike: Cal
 
 
 def exposures(perps: Iterable[Perp], words: Iterable[int], risk: Risk) -> list[Exposure]:
-    """Net exposure per underlying, ascending by market. Raises Refused without a usable curve."""
+    """Net exposure per underlying, ascending by market. Raises Refused without a usable curve, with a
+    future that expired, or with more than eight underlyings."""
     found: dict[int, Exposure] = {}
 
     def of(market: int) -> Exposure:
@@ -243,14 +232,16 @@ def exposures(perps: Iterable[Perp], words: Iterable[int], risk: Risk) -> list[E
         exposure.lin += segment.forward
         exposure.money += segment.money
         if not segment.lanes:
+            if risk.now >= segment.expiry:
+                raise Refused("portfolio: settle first")
             continue
-        curve = risk.curves.get((segment.market, segment.expiry))
-        if curve is None:
-            raise Refused("curve: stale")
+        curve = usable(risk, segment.market, segment.expiry)
         exposure.err += curve.err * segment.gross
         exposure.short += segment.short
         for name, size in segment.lanes:
             add_lane(exposure, curve, name & MAX_CODE, size, risk.strike)
+    if len(found) > MAX_UNDERLYINGS:
+        raise Refused("portfolio: too many underlyings")
     return [found[market] for market in sorted(found)]
 
 
@@ -276,7 +267,7 @@ def floor_of(nets: Sequence[Exposure], terms: Mapping[int, Terms]) -> int:
 
 def requirement(table: Sequence[Sequence[int]], dials: Dials) -> int:
     """R = psi max_j [rho SUM_u X_j + (1 - rho) max_u X_j+]+ + (1 - psi) (rho SUM_u L + (1 - rho) max_u L)
-    with L = max_j X_j+, money, rounded up once. table: X of each underlying. Source: DESIGN, section 4.
+    with L = max_j X_j+, money, rounded up once. table: X of each underlying.
     """
     if not table:
         return 0

@@ -14,6 +14,7 @@ from margincall.model import portfolio
 from margincall.model.accounts import Position
 from margincall.model.arithmetic import NOTIONAL_SCALE, PPM, RATE_SCALE, Refused
 from margincall.model.book import PUT_FLAG, unpack
+from margincall.model.curves import Curve
 from margincall.model.instrument import CONTRACT, MAX_CODE, STRIKE_UNIT
 from margincall.model.margin import CloseOut, Margin
 from margincall.model.markets import Market
@@ -58,18 +59,15 @@ def legs(words: Sequence[int], risk: Risk, markets: Mapping[int, Market], terms:
         if segment.futures:
             yield market, _future(segment.futures, price, markets[market])
         for name, size in segment.lanes:
-            curve = risk.curves.get((market, expiry))
-            if curve is None:
-                raise Refused("curve: stale")
             if size > 0:
-                value = option_value(risk, market, curve, name, size)
+                value = option_value(risk, market, portfolio.usable(risk, market, expiry), name, size)
                 yield market, Leg(value, value, 0)
             else:
                 strike = risk.strike(market, name & MAX_CODE)
                 yield market, sold(-size, price, strike, bool(name & PUT_FLAG), terms[market])
 
 
-def option_value(risk: Risk, market: int, curve: portfolio.Curve, name: int, size: int) -> int:
+def option_value(risk: Risk, market: int, curve: Curve, name: int, size: int) -> int:
     """Value at the mark of `size` contracts bought, money, rounded up and not below 0."""
     net = Exposure(market, risk.prices[market])
     portfolio.add_lane(net, curve, name & MAX_CODE, size, risk.strike)
@@ -81,8 +79,7 @@ def option_value(risk: Risk, market: int, curve: portfolio.Curve, name: int, siz
 
 
 def sold(contracts: int, price: int, strike: int, is_put: bool, terms: Terms) -> Leg:
-    """Requirement of contracts sold, beside their mark: max(a * S - otm, b * S) each, rounded up once.
-    Source: the standard margin of the large option venues (VENUES)."""
+    """Requirement of contracts sold, beside their mark: max(a * S - otm, b * S) each, rounded up once."""
     otm = max(price - strike if is_put else strike - price, 0) * PPM
 
     def required(a: int, b: int) -> int:
