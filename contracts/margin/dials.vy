@@ -14,8 +14,9 @@
      a second, so writing at any times in between changes nothing: no rounding adds up.
      The owner is a timelock, whose log shows what he sets.
 
-     `dial_word`: IM rho 24 | IM 1-psi 24 | MM rho 24 | MM 1-psi 24 | as of 32 | calm rho 16
-     | calm 1-psi 16 | guardian's least rho 16 | and 1-psi 16 | scales of rho 20, of psi 20
+     `dial_word`: IM rho 24 | IM 1-psi 24 | MM rho 24 | MM 1-psi 24 | as of 32 | where they
+     rest: rho 16 | 1-psi 16 | calm rho 16 | calm 1-psi 16 | guardian's least rho 16 | and
+     1-psi 16 | scale of rho 16 | of psi 16
      `references`: a log code of 24 bits for each of 8 places | as of 32 @192
      `seen`: the last log code of each place, likewise | market ids, 8 bits each, @192
 """
@@ -37,17 +38,21 @@ FOLLOW_STEP: constant(uint256) = 300  # references rest for as long, whoever pok
 LEAST_PRICE: constant(uint256) = 3_035_503
 MOST_PRICE: constant(uint256) = 1_099_511_292_113
 PLACES: constant(uint256) = 8
+CODES: constant(uint256) = 80 * 2**14  # log codes in 1 of log
+SCALES: constant(uint256) = 100_000  # units of a scale in 1 of log
 M16: constant(uint256) = 2**16 - 1
-M20: constant(uint256) = 2**20 - 1
 M24: constant(uint256) = 2**24 - 1
 M32: constant(uint256) = 2**32 - 1
+M48: constant(uint256) = 2**48 - 1
+# 255 in each of the four stresses: they stay below 2**24.
+ROUND_UP: constant(uint256) = 255 * (1 + 2**24 + 2**48 + 2**72)
 
 
 struct Settings:
     rho: uint256  # when calm, ONE is 1
     psi: uint256
-    rho_scale: uint256  # log move of all together that takes rho to 1, log code units
-    psi_scale: uint256  # distance of one from the mean that takes psi to 0, log code units
+    rho_scale: uint256  # log move of all together that takes rho to 1, in 1e-5
+    psi_scale: uint256  # distance of one from the mean that takes psi to 0, likewise
 
 
 event DialsSet:
@@ -69,8 +74,9 @@ seen: public(uint256)
 def __init__(markets: address, settings: Settings):
     assert markets.is_contract, "dials: bad markets"
     MARKETS = markets
-    # As of the epoch: at rest ever since.
-    self.dial_word = self._pack(settings)
+    rules: uint256 = self._pack(settings)
+    # At rest since the epoch: the calm values are where the dials rest.
+    self.dial_word = rules | ((rules >> 32) & (M32 << 128))
 
 
 @external
@@ -100,7 +106,7 @@ def poke():
         if reference == 0:
             references |= code << offset
         else:
-            move: int256 = convert(unsafe_sub(code, reference), int256)
+            move: int256 = unsafe_sub(convert(code, int256), convert(reference, int256))
             count = unsafe_add(count, 1)
             total = unsafe_add(total, move)
             highest = max(highest, move)
@@ -114,9 +120,10 @@ def poke():
         unsafe_sub(unsafe_mul(count, highest), total), unsafe_sub(total, unsafe_mul(count, lowest))
     )
     word: uint256 = self.dial_word
-    rho: uint256 = self._target(word >> 128, abs(total), (word >> 192) & M20, count)
-    psi: uint256 = self._target(word >> 144, distance, word >> 212, count)
-    if rho > self._stress(word, 0)[0] or psi > self._stress(word, 1)[0]:
+    rho: uint256 = self._target(word >> 160, abs(total), (word >> 224) & M16, count)
+    psi: uint256 = self._target(word >> 176, distance, word >> 240, count)
+    held: uint256 = self._stresses(word)
+    if rho > held & M24 or psi > (held >> 24) & M24:
         self._settle(word, rho, psi)
 
 
@@ -130,9 +137,9 @@ def tighten(rho: uint256, psi: uint256):
     assert msg.sender == self.guardian, "dials: not guardian"
     word: uint256 = self.dial_word
     assert (
-        rho <= ONE and rho >= self._rest(word, 0) and psi <= unsafe_sub(ONE, self._rest(word, 1))
+        max(rho, psi) <= ONE and rho >= (word >> 128) & M16 and unsafe_sub(ONE, psi) >= (word >> 144) & M16
     ), "dials: not tighter or above 1"
-    self._settle((word & ~(M32 << 160)) | (rho << 160) | (unsafe_sub(ONE, psi) << 176), 0, 0)
+    self._settle((word & ~(M32 << 192)) | (rho << 192) | (unsafe_sub(ONE, psi) << 208), 0, 0)
 
 
 @external
@@ -141,7 +148,7 @@ def relax():
     @notice Lift the guardian's bounds: the dials recover from there. Owner (a timelock).
     """
     ownable._check_owner()
-    self._settle(self.dial_word & ~(M32 << 160), 0, 0)
+    self._settle(self.dial_word & ~(M32 << 192), 0, 0)
 
 
 @external
@@ -151,7 +158,7 @@ def set_dials(settings: Settings):
             at once; looser is reached by recovering. The guardian's bounds stay.
     """
     ownable._check_owner()
-    self._settle(self._pack(settings) | (self.dial_word & (M32 << 160)), 0, 0)
+    self._settle(self._pack(settings) | (self.dial_word & (M32 << 192)), 0, 0)
 
 
 @external
@@ -193,47 +200,37 @@ def _dials() -> (uint256, uint256, uint256, uint256):
     @notice The dials at this second, from one slot; rho rounded up, psi down.
     @return rho_im, psi_im, rho_mm, psi_mm; ONE is 1
     """
-    word: uint256 = self.dial_word
-    im_rho: uint256 = 0
-    mm_rho: uint256 = 0
-    im_rho, mm_rho = self._stress(word, 0)
-    im_psi: uint256 = 0
-    mm_psi: uint256 = 0
-    im_psi, mm_psi = self._stress(word, 1)
+    held: uint256 = unsafe_add(self._stresses(self.dial_word), ROUND_UP)
     return (
-        unsafe_add(im_rho, 255) >> FRACTION,
-        unsafe_sub(ONE, unsafe_add(im_psi, 255) >> FRACTION),
-        unsafe_add(mm_rho, 255) >> FRACTION,
-        unsafe_sub(ONE, unsafe_add(mm_psi, 255) >> FRACTION),
+        (held >> 8) & M16,
+        unsafe_sub(ONE, (held >> 32) & M16),
+        (held >> 56) & M16,
+        unsafe_sub(ONE, held >> 80),
     )
 
 
 @internal
 @view
-def _stress(word: uint256, dial: uint256) -> (uint256, uint256):
+def _stresses(word: uint256) -> uint256:
     """
-    @param dial 0 rho, 1 psi
-    @return Stress of IM and of MM at this second, in 2**-23
+    @return The stresses at this second, in the low 96 bits like `dial_word`'s
     """
     elapsed: uint256 = unsafe_sub(block.timestamp, (word >> 96) & M32)
     recovered: uint256 = unsafe_mul(elapsed, RECOVERY)
-    im: uint256 = self._rest(word, dial) << FRACTION
-    word >>= unsafe_mul(24, dial)
-    held: uint256 = word & M24
-    if held > unsafe_add(im, recovered):
-        im = unsafe_sub(held, recovered)
+    glided: uint256 = unsafe_mul(elapsed, GLIDE)
+    rho: uint256 = ((word >> 128) & M16) << FRACTION
+    if word & M24 > unsafe_add(rho, recovered):
+        rho = unsafe_sub(word & M24, recovered)
+    psi: uint256 = ((word >> 144) & M16) << FRACTION
+    if (word >> 24) & M24 > unsafe_add(psi, recovered):
+        psi = unsafe_sub((word >> 24) & M24, recovered)
     # IM only falls between two writings: what glides up meets it and falls with it.
-    return im, min(im, unsafe_add((word >> 48) & M24, unsafe_mul(elapsed, GLIDE)))
-
-
-@internal
-@pure
-def _rest(word: uint256, dial: uint256) -> uint256:
-    """
-    @return Stress to which a dial recovers; ONE is 1
-    """
-    word >>= unsafe_add(128, unsafe_mul(16, dial))
-    return max(word & M16, (word >> 32) & M16)
+    return (
+        rho
+        | (psi << 24)
+        | (min(rho, unsafe_add((word >> 48) & M24, glided)) << 48)
+        | (min(psi, unsafe_add((word >> 72) & M24, glided)) << 72)
+    )
 
 
 @internal
@@ -241,12 +238,14 @@ def _rest(word: uint256, dial: uint256) -> uint256:
 def _target(calm: uint256, part: int256, scale: uint256, count: int256) -> uint256:
     """
     @notice calm + (1 - calm) * min(part / (scale * count), 1), in 2**-23, rounded up.
-    @param calm in its low 16 bits
+    @param calm In its low 16 bits
+    @param part Log codes
+    @param scale 1e-5 of log
     """
     rest: uint256 = (calm & M16) << FRACTION
-    whole: uint256 = unsafe_mul(scale, convert(count, uint256))
+    whole: uint256 = unsafe_mul(unsafe_mul(scale, convert(count, uint256)), CODES)
     reach: uint256 = unsafe_sub(ONE << FRACTION, rest)
-    return unsafe_add(rest, rounding._div_up(unsafe_mul(reach, min(convert(part, uint256), whole)), whole))
+    return unsafe_add(rest, rounding._div_up(unsafe_mul(reach, min(unsafe_mul(convert(part, uint256), SCALES), whole)), whole))
 
 
 @internal
@@ -298,13 +297,13 @@ def _pack(settings: Settings) -> uint256:
     assert (
         max(settings.rho, settings.psi) <= ONE
         and min(settings.rho_scale, settings.psi_scale) > 0
-        and max(settings.rho_scale, settings.psi_scale) <= M20
+        and max(settings.rho_scale, settings.psi_scale) <= M16
     ), "dials: setting out of range"
     return (
-        (settings.rho << 128)
-        | (unsafe_sub(ONE, settings.psi) << 144)
-        | (settings.rho_scale << 192)
-        | (settings.psi_scale << 212)
+        (settings.rho << 160)
+        | (unsafe_sub(ONE, settings.psi) << 176)
+        | (settings.rho_scale << 224)
+        | (settings.psi_scale << 240)
     )
 
 
@@ -314,17 +313,17 @@ def _settle(rules: uint256, rho: uint256, psi: uint256):
     @notice Write the dials as of now under the settings in `rules`, IM at least `rho`, `psi`
             (stresses).
     """
-    word: uint256 = self.dial_word
-    kept: uint256 = ((rules >> 128) << 128) | (block.timestamp << 96)
-    for dial: uint256 in range(2):
-        im: uint256 = 0
-        mm: uint256 = 0
-        im, mm = self._stress(word, dial)
-        asked: uint256 = rho
-        if dial == 1:
-            asked = psi
-        im = max(im, max(self._rest(rules, dial) << FRACTION, asked))
-        kept |= (im | (mm << 48)) << unsafe_mul(24, dial)
-    self.dial_word = kept
+    held: uint256 = self._stresses(self.dial_word)
+    rest_rho: uint256 = max((rules >> 160) & M16, (rules >> 192) & M16)
+    rest_psi: uint256 = max((rules >> 176) & M16, (rules >> 208) & M16)
+    self.dial_word = (
+        max(max(rho, rest_rho << FRACTION), held & M24)
+        | (max(max(psi, rest_psi << FRACTION), (held >> 24) & M24) << 24)
+        | (held & (M48 << 48))
+        | (block.timestamp << 96)
+        | (rest_rho << 128)
+        | (rest_psi << 144)
+        | ((rules >> 160) << 160)
+    )
     now: (uint256, uint256, uint256, uint256) = self._dials()
     log DialsSet(rho_im=now[0], psi_im=now[1], rho_mm=now[2], psi_mm=now[3])

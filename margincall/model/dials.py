@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from margincall.model.arithmetic import MAX_MARKET, Refused, ceil_div
-from margincall.model.instrument import log_code
+from margincall.model.instrument import CODES_PER_LOG, log_code
 
 ONE = 32_768
 """1 as the dials are set and read."""
@@ -30,12 +30,14 @@ FOLLOW_STEP = 300
 PRICES = range(3_035_503, 1_099_511_292_114)
 """Prices whose log code is 1 to 2**24 - 1; others are not looked at."""
 PLACES = 8
-MAX_SCALE = 2**20 - 1
+SCALES = 100_000
+"""Units of a scale in 1 of log."""
+MAX_SCALE = 2**16 - 1
 
 
 class Settings(NamedTuple):
-    """rho, psi: where the dials rest, 32768 is 1. Scales: log codes; the move that all share that takes
-    rho to 1, and the distance of one from the mean of all that takes psi to 0."""
+    """rho, psi: where the dials rest, 32768 is 1. Scales, in 1e-5 of log: the move that all share that
+    takes rho to 1, and the distance of one from the mean of all that takes psi to 0."""
 
     rho: int
     psi: int
@@ -43,7 +45,7 @@ class Settings(NamedTuple):
     psi_scale: int
 
 
-DEFAULT = Settings(rho=24_576, psi=26_214, rho_scale=104_858, psi_scale=104_858)
+DEFAULT = Settings(rho=24_576, psi=26_214, rho_scale=8_000, psi_scale=8_000)
 """rho 0.75 and psi 0.8 when calm; 0.08 of log takes rho to 1, and psi to 0."""
 
 
@@ -174,8 +176,11 @@ class Dials:
         self.followed = now
 
 
-def _target(calm: int, part: int, whole: int) -> int:
-    """calm + (1 - calm) * min(part / whole, 1) in stress units, rounded up. calm: 32768 is 1."""
+def _target(calm: int, codes: int, scale: int) -> int:
+    """calm + (1 - calm) * min(move / scale, 1) in stress units, rounded up.
+
+    calm: 32768 is 1; the move in log codes, the scale in 1e-5 of log."""
+    part, whole = codes * SCALES, scale * CODES_PER_LOG
     return calm * UNIT + ceil_div((ONE - calm) * UNIT * min(part, whole), whole)
 
 
