@@ -118,7 +118,8 @@ def merge(
 ) -> (DynArray[uint256, 48], bool):
     """
     @notice See IBook. A lane is changed in place; a new one is appended to its segment; the
-            last takes the place of one that became zero. A reduction is never refused.
+            last takes the place of one that became zero. The book is never longer than 48
+            words, not between two segments of the fragment either.
     @dev One function, as arrays pass between functions by copy and memory has its price.
     """
     out: DynArray[uint256, 48] = words
@@ -355,8 +356,8 @@ def _code_of(market: uint256, strike: uint256) -> uint256:
     step: uint256 = self._step(market)
     assert strike > 0 and strike < 2**40 and strike % step == 0, "option: strike"
     code: uint256 = instrument._log_code(strike)
-    # A code of zero is no lane; a strike that its code does not give back is too fine.
-    assert code > 0 and instrument._strike_of(code, step) == strike, "option: strike"
+    # A strike that its code does not give back is finer than the codes.
+    assert instrument._strike_of(code, step) == strike, "option: strike"
     return code
 
 

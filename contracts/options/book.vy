@@ -21,7 +21,7 @@
         is worth forward * price - money. gross: sum of |size|; short: of short lanes.
 @dev A put is kept as a call and a short forward at its strike (P = C - S + K): a margin
      rule needs calls and a linear part only, and the put flag is read only when the put
-     itself moves. The code of a lane is never zero, so an unused lane matches no name.
+     itself moves. No multiple of 10_000 has the code zero, so an unused lane has no name.
 """
 
 MAX_WORDS: constant(uint256) = 48  # of one account

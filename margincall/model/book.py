@@ -176,7 +176,7 @@ class Book:
         if not 0 < strike < 2**40 or strike % self.steps[market]:
             raise Refused("option: strike")
         code = log_code(strike)
-        if code == 0 or self.strike(market, code) != strike:
+        if self.strike(market, code) != strike:
             raise Refused("option: strike")
         return code
 
