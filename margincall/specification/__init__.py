@@ -1,0 +1,1 @@
+"""The formulas in real numbers (mpmath), to check the exact integers against."""
