@@ -15,9 +15,9 @@ from snekmate.auth import ownable
 from snekmate.auth import ownable_2step
 
 from .interfaces import IBook
-from .math import rounding
 from .options import book
 from .options import instrument
+from .options import slices
 
 implements: IBook
 
@@ -35,7 +35,6 @@ exports: (
 DAY: constant(uint256) = 86_400
 HOUR_OF_EXPIRY: constant(uint256) = 28_800  # 08:00 UTC
 LONGEST: constant(uint256) = 400 * 86_400 + 3_600  # seconds to the last expiry of the grid
-QUANTA: constant(int256) = 1_000  # a slice is so many thousandths
 
 event GridSet:
     market: indexed(uint256)
@@ -95,7 +94,7 @@ def fragment(id: uint256, lots: int256, amount: int256) -> DynArray[uint256, 2]:
     if kind == instrument.PUT:
         name |= 2**24
         forward = -lots
-        money = -self._strikes(contracts, strike)
+        money = -slices._strikes(contracts, strike)
     gross: uint256 = convert(abs(contracts), uint256)
     short: uint256 = gross if contracts < 0 else 0
     return [book._head(key, forward, money, gross, short, 1), book._pack(name, contracts)]
@@ -296,15 +295,16 @@ def split(words: DynArray[uint256, 48], quanta: uint256) -> DynArray[uint256, 48
             takes its strike with it; a future takes its share of the entry, rounded down.
             Money that no future stands behind any more leaves with the last slice only.
     """
-    assert quanta <= convert(QUANTA, uint256), "book: quanta"
-    if quanta == convert(QUANTA, uint256):
+    assert quanta <= convert(slices.QUANTA, uint256), "book: quanta"
+    if quanta == convert(slices.QUANTA, uint256):
         return words
     out: DynArray[uint256, 48] = []
     i: uint256 = 0
     for _: uint256 in range(48):
         if i >= len(words) or quanta == 0:
             break
-        out = self._split_segment(out, words, i, convert(quanta, int256))
+        step: uint256 = self.steps[book._market(words[i])]
+        out = slices._split(out, words, i, convert(quanta, int256), step)
         i += book._length(words[i])
     return out
 
@@ -335,7 +335,7 @@ def payoff(
     signed_price: int256 = convert(price, int256)
     paid: int256 = book._forward(head) * signed_price // 10**8 - book._money(head)
     if book._count(head) != 0:
-        paid += self._calls(segment, market, price)
+        paid += slices._calls(segment, price, self._step(market))
     return segment, paid
 
 
@@ -367,15 +367,6 @@ def _step(market: uint256) -> uint256:
     step: uint256 = self.steps[market]
     assert step != 0, "option: no grid"
     return step
-
-
-@internal
-@pure
-def _strikes(contracts: int256, strike: uint256) -> int256:
-    """
-    @return The strikes of so many contracts, money; exact
-    """
-    return contracts * convert(strike // instrument.STRIKE_UNIT, int256)
 
 
 # ---------------------------------------------------------------- merge
@@ -416,100 +407,3 @@ def _check_limits(words: DynArray[uint256, 48], reduces: bool):
             positions = unsafe_add(positions, 1)
         i = unsafe_add(i, unsafe_add(count, 7) >> 2)
     assert reduces or positions <= book.MAX_POSITIONS, "book: too many positions"
-
-
-# ---------------------------------------------------------------- split and settlement
-
-
-@internal
-@view
-def _split_segment(
-    parts: DynArray[uint256, 48], words: DynArray[uint256, 48], i: uint256, quanta: int256
-) -> DynArray[uint256, 48]:
-    """
-    @notice Append the part of one segment that leaves.
-    """
-    out: DynArray[uint256, 48] = parts
-    at: uint256 = len(out)
-    out.append(0)
-    head: uint256 = words[i]
-    market: uint256 = book._market(head)
-    count: uint256 = book._count(head)
-    step: uint256 = 0
-    gross: int256 = 0
-    short: int256 = 0
-    # The linear part: `futures` and `entry` of the whole, `forward` and `money` of the part.
-    futures: int256 = book._forward(head)
-    entry: int256 = book._money(head)
-    forward: int256 = 0
-    money: int256 = 0
-    word: uint256 = 0
-    for j: uint256 in range(count, bound=128):
-        lane: uint256 = words[unsafe_add(unsafe_add(i, 1), j >> 2)] >> ((j & 3) << 6)
-        name: uint256 = lane & book.NAME_MASK
-        size: int256 = unsafe_sub(convert((lane >> 25) & book.SIZE_MASK, int256), book.SIZE_BIAS)
-        part: int256 = 0
-        if size < 0:
-            part = unsafe_div(unsafe_sub(unsafe_mul(size, quanta), QUANTA - 1), QUANTA)
-            gross = unsafe_sub(gross, part)
-            short = unsafe_sub(short, part)
-        else:
-            part = unsafe_div(unsafe_add(unsafe_mul(size, quanta), QUANTA - 1), QUANTA)
-            gross = unsafe_add(gross, part)
-        if name >= book.PUT_FLAG:
-            if step == 0:
-                step = self._step(market)
-            strike: uint256 = instrument._strike_of(name & book.CODE_MASK, step)
-            futures += size * instrument.CONTRACT
-            entry += self._strikes(size, strike)
-            forward -= part * instrument.CONTRACT
-            money -= self._strikes(part, strike)
-        word |= book._pack(name, part) << ((j & 3) << 6)
-        if j & 3 == 3:
-            out.append(word)
-            word = 0
-    if word != 0:
-        out.append(word)
-    if futures != 0:
-        leaves: int256 = 0
-        if book._expiry(head) == 0:
-            leaves = self._part(futures, quanta)
-        else:
-            leaves = self._part(futures // instrument.CONTRACT, quanta) * instrument.CONTRACT
-        forward += leaves
-        money += rounding._floor_div(entry * abs(leaves), abs(futures))
-    out[at] = book._head(
-        book._key(head), forward, money, convert(gross, uint256), convert(short, uint256), count
-    )
-    if book._is_empty(out[at]):
-        out.pop()
-    return out
-
-
-@internal
-@pure
-def _part(size: int256, quanta: int256) -> int256:
-    """
-    @return So many thousandths of a size, away from zero
-    """
-    part: int256 = rounding._ceil_div(abs(size) * quanta, QUANTA)
-    return part if size > 0 else -part
-
-
-@internal
-@view
-def _calls(segment: DynArray[uint256, 48], market: uint256, price: uint256) -> int256:
-    """
-    @return What a segment's lanes pay at `price`, each as a call, money
-    """
-    paid: int256 = 0
-    step: uint256 = self._step(market)
-    code: uint256 = instrument._log_code(min(max(price, instrument.MIN_PRICE), instrument.MAX_PRICE))
-    for j: uint256 in range(book._count(segment[0]), bound=128):
-        lane: uint256 = segment[unsafe_add(1, j >> 2)] >> ((j & 3) << 6)
-        # Codes are in the order of strikes: above the price's there is nothing to pay.
-        if lane & book.CODE_MASK <= code:
-            strike: uint256 = instrument._strike_of(lane & book.CODE_MASK, step)
-            if strike < price:
-                paid += self._strikes(book._size(lane & book.LANE_MASK), price - strike)
-    return paid
