@@ -176,12 +176,13 @@ def fly(rng: Random) -> Sample:
     maker = Maker(rng)
     market, expiry, size = maker.market(), maker.expiry(), maker.size()
     s, step = maker.deviation(market, expiry), maker.steps[market]
-    middle = maker.strike(market, rng.gauss(0, 0.7 * s))
-    reach = min(rng.uniform(0.3, 1.5) * s, 0.5)
-    wing = max(min(round(middle * reach / step), middle // step - 1), 1) * step
+    low, high = maker.strike(market, REACH), maker.strike(market, -REACH)
+    middle = min(max(maker.strike(market, rng.gauss(0, 0.7 * s)), low + step), high - step)
+    reach = round(middle * rng.uniform(0.3, 1.5) * s / step) * step
+    wing = max(min(reach, middle - low, high - middle), step)
     kind = rng.choice((CALL, PUT))
     for strike, count in ((middle - wing, 1), (middle, -2), (middle + wing, 1)):
-        maker.option(market, expiry, _within(maker, market, strike), count * size, kind)
+        maker.option(market, expiry, strike, count * size, kind)
     return maker.done("fly")
 
 
@@ -309,8 +310,3 @@ def _future(maker: Maker, market: int) -> None:
     contracts = maker.size(100)
     entry = contracts * maker.prices[market] // STRIKE_UNIT + maker.rng.randint(-(10**6), 10**6)
     maker.add(market, FUTURE, maker.expiry(), 0, contracts * CONTRACT, entry)
-
-
-def _within(maker: Maker, market: int, strike: int) -> int:
-    """The strike, or the nearest within reach."""
-    return maker.strike(market, math.log(maker.prices[market] / strike))

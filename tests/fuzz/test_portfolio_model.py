@@ -102,7 +102,7 @@ def test_covers_a_dense_grid_of_prices(kind: str):
     """Between two of the rule's prices a bought option may lose more than at both: it is convex, its delta
     changes by at most one, so by at most a quarter of their distance."""
     rules = Rules(floor=0)
-    for sample in samples(kind, 3, seed=2):
+    for sample in samples(kind, 2, seed=2):
         at = case(sample, rules)
         worst = specification.dense(at.positions, at.setting, Fraction(rules.range_mm), moves=17)
         bought = sum(p.size for p in at.positions if p.kind in (CALL, PUT) and p.size > 0)
