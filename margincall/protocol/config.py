@@ -5,12 +5,28 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from margincall.model import Rules, Terms, Tier, to_lots, to_price
+from margincall.model.dials import DEFAULT as DEFAULT_DIALS
+from margincall.model.dials import Settings as DialSettings
+from margincall.model.portfolio import Terms as PortfolioTerms
+from margincall.model.surface import VolRules
 
 USD = 10**6
 """Money units in one USD."""
 
 PRICE_AND_SIZE_DECIMALS = 14
 """Decimals of price and size together, the same for every market: lots * price / 10**8 is money."""
+
+
+class OptionSpec(NamedTuple):
+    """What a market needs to carry options and to be held in portfolio mode.
+
+    strike_step: price units; terms: of the portfolio rule; vols: how volatility may move (its feed is
+    filled in at deployment).
+    """
+
+    strike_step: int
+    terms: PortfolioTerms
+    vols: VolRules = VolRules(feed=None)
 
 
 class MarketSpec(NamedTuple):
@@ -22,6 +38,7 @@ class MarketSpec(NamedTuple):
     rules: Rules
     terms: Terms
     seed: int
+    options: OptionSpec | None = None
 
     @property
     def price_decimals(self) -> int:
@@ -58,6 +75,8 @@ class ProtocolSpec(NamedTuple):
     timelock_delay: int = 2 * 86_400
     signers: int = 3
     quorum: int = 2
+    dials: DialSettings = DEFAULT_DIALS
+    curve_window: int = 3_600  # seconds a value curve is usable
 
     def market(self, symbol: str) -> MarketSpec:
         """The market of a symbol. Raises ValueError for an unknown one."""
@@ -99,11 +118,40 @@ def _terms(first_edge: int, imf: int = 40_000, mmf: int = 25_000) -> Terms:
     )
 
 
+STEP = 16
+"""One log step of 5 % in the units of a range."""
+
 DEFAULT = ProtocolSpec(
     markets=(
-        MarketSpec(1, "BTC", 8, RULES, _terms(5_000_000), 500_000 * USD),
-        MarketSpec(2, "ETH", 7, RULES, _terms(3_000_000), 500_000 * USD),
-        MarketSpec(3, "SOL", 6, RULES, _terms(1_000_000, 50_000, 30_000), 500_000 * USD),
+        MarketSpec(
+            1,
+            "BTC",
+            8,
+            RULES,
+            _terms(5_000_000),
+            500_000 * USD,
+            OptionSpec(500 * 10**6, PortfolioTerms(2 * STEP, 3 * STEP, 50_000, 5_000)),
+        ),
+        MarketSpec(
+            2,
+            "ETH",
+            7,
+            RULES,
+            _terms(3_000_000),
+            500_000 * USD,
+            OptionSpec(5 * 10**7, PortfolioTerms(2 * STEP, 3 * STEP, 50_000, 5_000)),
+        ),
+        MarketSpec(
+            3,
+            "SOL",
+            6,
+            RULES,
+            _terms(1_000_000, 50_000, 30_000),
+            500_000 * USD,
+            OptionSpec(10**8 // 2, PortfolioTerms(3 * STEP, 4 * STEP, 100_000, 10_000)),
+        ),
     )
 )
-"""BTC and ETH at up to 25x, SOL at up to 20x: the terms of the demo, and of the tests unless they say so."""
+"""BTC and ETH at up to 25x, SOL at up to 20x: the terms of the demo, and of the tests unless they say so.
+Portfolio margin moves BTC and ETH by two steps (about 10 %) for maintenance and three for initial margin,
+SOL by three and four."""

@@ -13,8 +13,9 @@ from margincall.chain.base import ChainError
 from margincall.chain.keys import Key, key
 from margincall.model import Rules, Terms, Tier
 from margincall.protocol.artifacts import artifact, compile_all
-from margincall.protocol.config import DEFAULT, MarketSpec, ProtocolSpec
+from margincall.protocol.config import DEFAULT, DialSettings, MarketSpec, OptionSpec, PortfolioTerms, ProtocolSpec, VolRules
 from margincall.protocol.handle import Protocol
+from margincall.protocol.vols import vol_rules_tuple
 
 CONTRACTS = (
     "Markets",
@@ -25,11 +26,14 @@ CONTRACTS = (
     "Lens",
     "Access",
     "Book",
+    "Surface",
+    "PortfolioMargin",
     "SignedFeed",
     "Timelock",
     "Token",
 )
-TRADE_DOOR, LIQUIDATION_DOOR = 1, 2
+TRADE_DOOR, LIQUIDATION_DOOR, SOURCE_DOOR = 1, 2, 3
+PORTFOLIO, CROSS_BOOK = 2, 3  # margin rules beside the base engine's
 NO_SALT = bytes(32)
 
 
@@ -96,6 +100,8 @@ def deploy(
     modes = new("Modes", house.address, markets.address)
     liquidation = new("Liquidation", house.address, markets.address, spec.liquidator_share, spec.reward)
     new("Lens", house.address, markets.address)
+    surface = new("Surface")
+    portfolio = new("PortfolioMargin", markets.address, book.address, tuple(spec.dials))
     feed = new("SignedFeed", [signer.address for signer in signers], spec.quorum)
     timelock = new("Timelock", 0, [deployer], [deployer])
 
@@ -107,10 +113,19 @@ def deploy(
     ):
         access.send(deployer, "set_door", door.address, kind)
     access.send(deployer, "set_roles", guardian, compliance, treasury)
+    portfolio.send(deployer, "set_curves", surface.address, spec.curve_window, False)
+    portfolio.send(deployer, "set_guardian", guardian)
+    house.send(deployer, "set_engine", PORTFOLIO, portfolio.address)
     for market in spec.markets:
         list_market(markets, deployer, feed.address, market)
+    for place, market in enumerate([m for m in spec.markets if m.options][:8]):
+        book.send(deployer, "set_grid", market.id, market.options.strike_step)
+        portfolio.send(deployer, "set_risk_terms", market.id, tuple(market.options.terms))
+        portfolio.send(deployer, "track", place, market.id)
+        rules = market.options.vols._replace(feed=feed.address)
+        surface.send(deployer, "set_rules", market.id, vol_rules_tuple(rules))
     _seed_insurance(house, money, deployer, spec, mints)
-    _hand_over(timelock, deployer, [markets, access, book, feed], spec.timelock_delay)
+    _hand_over(timelock, deployer, [markets, access, book, surface, portfolio, feed], spec.timelock_delay)
     return Protocol(chain, spec, made, signers)
 
 
@@ -156,12 +171,16 @@ def save(protocol: Protocol, folder: Path) -> Path:
         },
         "parameters": spec._replace(markets=())._asdict()
         | {
+            "dials": spec.dials._asdict(),
             "markets": [
                 market._asdict()
                 | {
                     "rules": market.rules._asdict(),
                     "terms": market.terms._asdict()
                     | {"tiers": [tier._asdict() for tier in market.terms.tiers]},
+                    "options": market.options
+                    and market.options._asdict()
+                    | {"terms": market.options.terms._asdict(), "vols": market.options.vols._asdict()},
                 }
                 for market in spec.markets
             ]
@@ -185,11 +204,13 @@ def load(chain: Chain, path: Path, signers: list[Key] | None = None) -> Protocol
                         **market["terms"]
                         | {"tiers": tuple(Tier(**tier) for tier in market["terms"]["tiers"])}
                     ),
+                    "options": _options(market["options"]),
                 }
             )
             for market in parameters["markets"]
         )
-        spec = ProtocolSpec(**parameters | {"markets": markets})
+        dials = DialSettings(**parameters["dials"])
+        spec = ProtocolSpec(**parameters | {"markets": markets, "dials": dials})
         contracts = {
             name: Contract(chain, entry["address"], artifact(entry["abi"]))
             for name, entry in record["contracts"].items()
@@ -208,3 +229,10 @@ def load(chain: Chain, path: Path, signers: list[Key] | None = None) -> Protocol
     if not chain.code(house):
         raise ChainError(f"no contract at {to_checksum_address(house)}; deploy first, then pass its file")
     return Protocol(chain, spec, contracts, signers or [])
+
+
+def _options(saved: dict | None) -> OptionSpec | None:
+    if saved is None:
+        return None
+    terms, vols = PortfolioTerms(**saved["terms"]), VolRules(**saved["vols"])
+    return OptionSpec(**saved | {"terms": terms, "vols": vols})

@@ -43,6 +43,8 @@ class Protocol:
         self.markets = contracts["Markets"]
         self.access = contracts["Access"]
         self.book = contracts["Book"]
+        self.surface = contracts["Surface"]
+        self.portfolio = contracts["PortfolioMargin"]
         self.clearinghouse = contracts["Clearinghouse"]
         self.exchange = contracts["Exchange"]
         self.modes = contracts["Modes"]

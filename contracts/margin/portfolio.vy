@@ -1,0 +1,548 @@
+# pragma version 0.4.3
+# pragma optimize gas
+# pragma evm-version cancun
+# pragma nonreentrancy on
+"""
+@title portfolio
+@license GNU Affero General Public License v3.0 only
+@notice The margin rule of PORTFOLIO accounts: the worst loss of the whole account over 24
+        scenarios an underlying, spot, perps, futures and options netted, then combined over
+        underlyings by the stress dials.
+
+        Scenarios: log moves of the price in steps of 5 %; vol up and down at -4 .. +3
+        steps, vol unmoved at -8, -6 .. +6. A scenario beyond an underlying's range R counts
+        with weight R / |move|. Loss of underlying u in scenario j: x_u(j); L_u its worst.
+        R = psi * max_j [rho * sum x_u(j) + (1 - rho) * max x_u(j)+]+
+            + (1 - psi) * (rho * sum L_u + (1 - rho) * max L_u)
+@dev An option costs one lookup of three windows in its expiry's curve (options/curves.vy):
+     a window is one unaligned word of 16 lanes, so 8 moves at two vols, or 8 of 16 moves at
+     the mark vol, are multiplied and added at once. Four 64-bit lanes an accumulator, biased
+     by 2**63; book.MAX_GROSS keeps every sum below that, and lanes monotone in x keep the
+     interpolation from borrowing.
+"""
+
+from snekmate.auth import ownable
+from . import dials
+from ..interfaces import IBook
+from ..interfaces import IMarkets
+from ..ledger import lanes
+from ..math import rounding
+from ..math import units
+from ..options import book
+from ..options import curves
+from ..options import instrument
+
+uses: ownable
+uses: dials
+uses: curves
+
+MAX_UNDERLYINGS: constant(uint256) = 8
+KAPPA: constant(uint256) = 100_000  # ppm of maintenance margin that a full liquidation costs
+ONE: constant(uint256) = 32_768  # of the dials
+INITIAL: constant(uint256) = 48  # place of its weights in the terms
+
+# The grid's exact moves round(exp(0.05 * d) * 2**32), four a word from the low bits:
+# d = +3, +1, -1, -3 | +2, 0, -2, -4 | +6, +2, -2, -6 | +4, 0, -4, -8
+MOVES_ODD: constant(uint256) = 23204641139456826007106418091385490962435974866455185225679928948748
+MOVES_EVEN: constant(uint256) = 22072937439625471287395369790591966926069245953846948815721139567414
+MOVES_WIDE: constant(uint256) = 19972419718949039050487920712034601626818693003971598842373155608777
+MOVES_FAR: constant(uint256) = 18071792693702497815037538110246296307422799119339272304179532388838
+E_UP: constant(int256) = 4_746_672_950  # e_2
+E_DOWN: constant(int256) = 3_886_247_119  # e_-2
+
+M8: constant(uint256) = 1766820105243087041267848467410591083712559083657179364930612997358944255
+M32: constant(uint256) = 26959946660873538060741835960174461801791452538186943042387869433855
+W64: constant(uint256) = 2**64 - 1
+BIAS: constant(uint256) = 57896044618658097714924043372037294308723028227884584459520880401941320957952
+HALF: constant(int256) = 2**63
+FIRST: constant(uint256) = 63 * 2**14 + 2  # of the first usable window; 2: to nearest
+LAST: constant(uint256) = 129
+EDGE: constant(uint256) = 8084008750144952339  # ceil(exp(-0.825) * 2**64), at the last window
+
+VALUE_SCALE: constant(int256) = 2**28 * 10**8  # lots * 2**-28 * price -> money
+NOTIONAL_DIVISOR: constant(uint256) = 860_425_831 * 2**28 * 10**8  # (e_2 - e_-2): delta -> money
+RISK_SCALE: constant(uint256) = 10**8 * 2**8  # weighted losses times two dials -> money
+
+
+struct RiskTerms:
+    range_mm: uint256  # 1/16 of a step of 5 %
+    range_im: uint256
+    haircut: uint256  # ppm of spot collateral, a multiple of 100
+    short_floor: uint256  # ppm of notional that a short option needs at least, likewise
+
+
+struct Nets:
+    count: uint256  # underlyings
+    equity: int256  # cash and perps, less money of books
+    price: uint256[8]
+    linear: int256[8]  # lots, perps included
+    perps: int256[8]  # lots
+    short: uint256[8]  # contracts
+    error: uint256[8]  # 2**-28 contracts
+    terms: uint256[8]
+    sums: uint256[48]  # six accumulators an underlying
+
+
+event RiskTermsSet:
+    market: indexed(uint256)
+    terms: RiskTerms
+
+
+MARKETS: immutable(IMarkets)
+BOOK: immutable(IBook)
+
+# two markets a word: weights less one of |d| = 1, 2, 3, 4, 6, 8 for MM (8 bits each, 1/256)
+# | the same for IM | haircut 16 | short floor 16 (1e-4)
+_terms: uint256[32]
+
+
+@deploy
+def __init__(markets: address, positions: address):
+    MARKETS = IMarkets(markets)
+    BOOK = IBook(positions)
+
+
+@external
+def set_risk_terms(market: uint256, terms: RiskTerms):
+    """
+    @notice Set how far an underlying is moved. Owner (a timelock).
+    """
+    ownable._check_owner()
+    assert market > 0 and market < units.MAX_MARKETS, "portfolio: no such market"
+    assert terms.range_mm >= 16 and terms.range_im <= 128, "portfolio: range"
+    assert terms.range_im * 10 >= terms.range_mm * 12, "portfolio: im range"
+    assert terms.haircut < units.PPM and terms.haircut % 100 == 0, "portfolio: haircut"
+    assert terms.short_floor <= 100_000 and terms.short_floor % 100 == 0, "portfolio: floor"
+    packed: uint256 = (terms.haircut // 100 << 96) | (terms.short_floor // 100 << 112)
+    place: uint256 = 0
+    for distance: uint256 in [1, 2, 3, 4, 6, 8]:
+        mm: uint256 = min(256, rounding._div_up(terms.range_mm * 16, distance))
+        im: uint256 = min(256, rounding._div_up(terms.range_im * 16, distance))
+        packed |= (mm - 1 << place) | (im - 1 << place + 48)
+        place += 8
+    offset: uint256 = (market & 1) << 7
+    kept: uint256 = self._terms[market >> 1] & ~(lanes.LANE_MASK << offset)
+    self._terms[market >> 1] = kept | (packed << offset)
+    log RiskTermsSet(market=market, terms=terms)
+
+
+@external
+@view
+def margin(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256, uint256, uint256):
+    """
+    @notice See IRiskEngine. Notional: of the net delta of each underlying.
+    """
+    n: Nets = self._nets(header, words)
+    equity: int256 = 0
+    notional: uint256 = 0
+    equity, notional = self._equity(n)
+    d: uint256[4] = self._dials_of(n.count)
+    return (
+        equity, self._requirement(n, INITIAL, d[0], d[1]), self._requirement(n, 0, d[2], d[3]), notional
+    )
+
+
+@external
+@view
+def initial(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256):
+    """
+    @notice See IRiskEngine.
+    """
+    n: Nets = self._nets(header, words)
+    equity: int256 = 0
+    notional: uint256 = 0
+    equity, notional = self._equity(n)
+    d: uint256[4] = self._dials_of(n.count)
+    return equity, self._requirement(n, INITIAL, d[0], d[1])
+
+
+@external
+@view
+def close_out(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256, uint256, uint256):
+    """
+    @notice See IRiskEngine. The requirement is homogeneous, so the slope is all of it; the
+            penalty is a share of it, because a hedged book has a huge notional.
+    """
+    n: Nets = self._nets(header, words)
+    equity: int256 = 0
+    notional: uint256 = 0
+    equity, notional = self._equity(n)
+    d: uint256[4] = self._dials_of(n.count)
+    maintenance: uint256 = self._requirement(n, 0, d[2], d[3])
+    return equity, maintenance, maintenance, rounding._div_up(maintenance * KAPPA, units.PPM)
+
+
+@external
+@view
+def haircut(market: uint256) -> uint256:
+    """
+    @notice See IRiskEngine.
+    """
+    return ((self._risk(market) >> 96) & (2**16 - 1)) * 100
+
+
+@internal
+@view
+def _dials_of(count: uint256) -> uint256[4]:
+    """
+    @return rho and psi of IM, of MM. One underlying alone needs none.
+    """
+    d: uint256[4] = [ONE, 0, ONE, 0]
+    if count > 1:
+        d[0], d[1], d[2], d[3] = dials._dials()
+    return d
+
+
+@internal
+@view
+def _risk(market: uint256) -> uint256:
+    packed: uint256 = (self._terms[market >> 1] >> ((market & 1) << 7)) & lanes.LANE_MASK
+    assert packed != 0, "portfolio: no risk terms"
+    return packed
+
+
+# ---------------------------------------------------------------- netting
+
+
+@internal
+@view
+def _nets(header: uint256, words: DynArray[uint256, 64]) -> Nets:
+    """
+    @notice Everything that the account holds in each underlying, valued in every scenario.
+    """
+    n: Nets = empty(Nets)
+    held: int256[64] = empty(int256[64])
+    wanted: uint256 = 0
+    for i: uint256 in range(lanes._count(header), bound=32):
+        lane: uint256 = lanes._lane(words[i >> 1], i)
+        held[lanes._market(lane)] = lanes._size(lane)
+        wanted |= 1 << lanes._market(lane)
+    at: uint256 = lanes._perp_words(header)
+    for i: uint256 in range(48):
+        if at >= len(words):
+            break
+        wanted |= 1 << book._market(words[at])
+        at += book._length(words[at])
+    marks: DynArray[uint256, 16] = []
+    n.equity, marks = staticcall MARKETS.marks(header, words, wanted)
+    n.count = len(marks)
+    assert n.count <= MAX_UNDERLYINGS, "portfolio: too many underlyings"
+    at = lanes._perp_words(header)
+    for u: uint256 in range(n.count, bound=8):
+        market: uint256 = marks[u] >> 40
+        price: uint256 = marks[u] & units.MAX_PRICE
+        n.price[u] = price
+        n.terms[u] = self._risk(market)
+        n.perps[u] = held[market]
+        linear: int256 = held[market]
+        code: uint256 = 0
+        sums: uint256[6] = [BIAS, BIAS, BIAS, BIAS, BIAS, BIAS]
+        for segment: uint256 in range(48):
+            if at >= len(words):
+                break
+            head: uint256 = words[at]
+            if book._market(head) != market:
+                break
+            expiry: uint256 = book._expiry(head)
+            end: uint256 = unsafe_add(at, book._length(head))
+            if expiry == 0:
+                kept: uint256 = 10_000 - ((n.terms[u] >> 96) & (2**16 - 1))
+                linear += rounding._floor_div(book._forward(head) * convert(kept, int256), 10_000)
+                at = end
+                continue
+            linear += book._forward(head)
+            n.equity -= book._money(head)
+            if book._count(head) == 0:
+                assert block.timestamp < expiry, "portfolio: settle first"
+                at = end
+                continue
+            n.short[u] += book._short(head)
+            curve: uint256 = curves._usable(market, expiry)
+            n.error[u] += curves._err(curve) * book._gross(head)
+            sheet: Bytes[1152] = curves._blob(curve, market, expiry)
+            # Two rows more, the first two a coarse step on: taps are one row apart.
+            blob: Bytes[1728] = concat(
+                slice(sheet, 0, 768), slice(sheet, 4, 384), slice(sheet, 768, 384), slice(sheet, 770, 192)
+            )
+            if code == 0:
+                code = instrument._log_code(price) + FIRST
+            for w: uint256 in range(unsafe_add(at, 1), end, bound=33):
+                lane: uint256 = words[w]
+                for i: uint256 in range(4):
+                    if lane == 0:
+                        break
+                    y: uint256 = unsafe_sub(code, lane & book.CODE_MASK)
+                    q: uint256 = unsafe_sub((lane >> 25) & (2**39 - 1), 2**38)
+                    n0: uint256 = y >> 14
+                    if n0 > LAST:
+                        y = 0
+                        if n0 >> 200 != 0:
+                            # Deep out of the money: a long is worth nothing, a short what
+                            # the highest strike of the table is.
+                            n0 = 0
+                        else:
+                            n0 = LAST
+                            linear_part: int256 = 0
+                            money_part: int256 = 0
+                            linear_part, money_part = self._deep(market, lane, price)
+                            linear += linear_part
+                            n.equity -= money_part
+                        if q >> 255 == 0:
+                            q = 0
+                    y = (y >> 2) & 4095
+                    t: uint256 = unsafe_mul(y, unsafe_sub(4096, y)) >> 13
+                    y = unsafe_sub(y, t)
+                    z: uint256 = unsafe_sub(unsafe_add(4096, t), y)
+                    n0 = unsafe_add(unsafe_mul(n0 & 3, 96), (n0 >> 2) << 1)
+                    # The mark vol at every second of sixteen moves, even and odd lanes apart.
+                    a: uint256 = unsafe_sub(
+                        unsafe_add(
+                            unsafe_mul(
+                                (extract32(blob, unsafe_add(n0, 1248), output_type=uint256) >> 16) & M8, z
+                            ),
+                            unsafe_mul(
+                                (extract32(blob, unsafe_add(n0, 1344), output_type=uint256) >> 16) & M8, y
+                            ),
+                        ),
+                        unsafe_mul(
+                            (extract32(blob, unsafe_add(n0, 1152), output_type=uint256) >> 16) & M8, t
+                        ),
+                    )
+                    sums[4] = unsafe_add(sums[4], unsafe_mul(a & M32, q))
+                    sums[5] = unsafe_add(sums[5], unsafe_mul((a >> 32) & M32, q))
+                    # Vol down at eight moves, then vol up.
+                    n0 = n0 << 1
+                    v0: uint256 = extract32(blob, unsafe_add(n0, 16), output_type=uint256)
+                    v1: uint256 = extract32(blob, unsafe_add(n0, 208), output_type=uint256)
+                    n0 = extract32(blob, unsafe_add(n0, 400), output_type=uint256)
+                    a = unsafe_sub(
+                        unsafe_add(unsafe_mul(v1 & M8, z), unsafe_mul(n0 & M8, y)), unsafe_mul(v0 & M8, t)
+                    )
+                    sums[0] = unsafe_add(sums[0], unsafe_mul(a & M32, q))
+                    sums[1] = unsafe_add(sums[1], unsafe_mul((a >> 32) & M32, q))
+                    a = unsafe_sub(
+                        unsafe_add(unsafe_mul((v1 >> 16) & M8, z), unsafe_mul((n0 >> 16) & M8, y)),
+                        unsafe_mul((v0 >> 16) & M8, t),
+                    )
+                    sums[2] = unsafe_add(sums[2], unsafe_mul(a & M32, q))
+                    sums[3] = unsafe_add(sums[3], unsafe_mul((a >> 32) & M32, q))
+                    lane = lane >> 64
+            at = end
+        n.linear[u] = linear
+        for i: uint256 in range(6):
+            n.sums[unsafe_add(unsafe_mul(u, 6), i)] = sums[i]
+    return n
+
+
+@internal
+@view
+def _deep(market: uint256, lane: uint256, price: uint256) -> (int256, int256):
+    """
+    @notice A call deep in the money, off the table. A long is its intrinsic value. A short
+            is the table's last call and what its strike lies below that one's:
+            C(K) <= C(K_e) + K_e - K.
+    @return lots that join the linear part, money to take from equity
+    """
+    strike: uint256 = staticcall BOOK.strike(market, book._code(lane))
+    size: int256 = book._size(lane)
+    if size > 0:
+        return size * instrument.CONTRACT, rounding._ceil_div(size * convert(strike, int256), 10_000)
+    last: uint256 = rounding._div_up(price * EDGE, 2**64)
+    below: int256 = convert(last, int256) - convert(strike, int256)
+    return 0, rounding._ceil_div(-size * below, 10_000)
+
+
+# ---------------------------------------------------------------- scenarios
+
+
+@internal
+@view
+def _equity(n: Nets) -> (int256, uint256):
+    """
+    @return equity, net notional: of each underlying's delta between -2 and +2 steps
+    """
+    equity: int256 = n.equity
+    notional: uint256 = 0
+    for u: uint256 in range(n.count, bound=8):
+        rest: int256 = self._rest(n, u)
+        mark: uint256 = n.sums[unsafe_add(unsafe_mul(u, 6), 5)] >> 64
+        wide: uint256 = n.sums[unsafe_add(unsafe_mul(u, 6), 4)] >> 64
+        now: int256 = unsafe_sub(self._lots(mark, rest), unsafe_mul(n.perps[u], 2**28))
+        equity = unsafe_add(
+            equity, rounding._floor_div(unsafe_mul(now, convert(n.price[u], int256)), VALUE_SCALE)
+        )
+        delta: int256 = unsafe_sub(
+            unsafe_mul(self._lots(wide, rest), E_UP), unsafe_mul(self._lots(wide >> 64, rest), E_DOWN)
+        )
+        notional = unsafe_add(
+            notional,
+            rounding._div_up(
+                unsafe_mul(lanes._bits(abs(delta)), n.price[u]), NOTIONAL_DIVISOR
+            ),
+        )
+    return equity, notional
+
+
+@internal
+@pure
+def _rest(n: Nets, u: uint256) -> int256:
+    """
+    @return What an underlying's lanes lack: its linear part less the error bound, 2**-28 lots
+    """
+    return unsafe_sub(
+        unsafe_mul(n.linear[u], 2**28),
+        unsafe_mul(convert(n.error[u], int256), instrument.CONTRACT),
+    )
+
+
+@internal
+@pure
+def _lots(lane: uint256, rest: int256) -> int256:
+    """
+    @return Value of a scenario in units of the moved price, 2**-28 lots
+    """
+    return unsafe_add(
+        unsafe_mul(unsafe_sub(convert(lane & W64, int256), HALF), instrument.CONTRACT), rest
+    )
+
+
+@internal
+@pure
+def _requirement(n: Nets, kind: uint256, rho: uint256, psi: uint256) -> uint256:
+    """
+    @notice R of the title and the least of short options, money, rounded up.
+    @param kind 0 maintenance, 48 initial: where its weights start in the terms
+    @dev A scenario's loss is (base - ((lane - HALF) * CONTRACT + rest) * move) * price, here
+         with all factors that do not change taken out; in 2**30 / 10**8 money, rounded up.
+    """
+    least: uint256 = 0
+    total: uint256 = 0
+    top: uint256 = 0
+    together: int256[4][6] = empty(int256[4][6])
+    largest: int256[4][6] = empty(int256[4][6])
+    for u: uint256 in range(n.count, bound=8):
+        first: uint256 = unsafe_mul(u, 6)
+        price: int256 = convert(n.price[u], int256)
+        t: uint256 = n.terms[u]
+        least = unsafe_add(
+            least,
+            rounding._div_up(unsafe_mul(unsafe_mul(t >> 112, n.short[u]), n.price[u]), units.NOTIONAL_SCALE),
+        )
+        rest: int256 = self._rest(n, u)
+        base: int256 = unsafe_add(
+            unsafe_mul(unsafe_mul(self._lots(n.sums[unsafe_add(first, 5)] >> 64, rest), 2**32), price), 2**90 - 1
+        )
+        rest = unsafe_mul(unsafe_sub(rest, unsafe_mul(HALF, instrument.CONTRACT)), price)
+        price = unsafe_mul(price, instrument.CONTRACT)
+        t = t >> kind
+        w2: int256 = convert(unsafe_add((t >> 8) & 255, 1), int256)
+        w4: int256 = convert(unsafe_add((t >> 24) & 255, 1), int256)
+        worst: int256 = 0
+        for a: uint256 in range(6):
+            lane: uint256 = n.sums[unsafe_add(first, a)]
+            # Moves +3, +1, -1, -3 of vol down and vol up
+            moves: uint256 = MOVES_ODD
+            wa: int256 = convert(unsafe_add((t >> 16) & 255, 1), int256)
+            wb: int256 = convert(unsafe_add(t & 255, 1), int256)
+            wc: int256 = wb
+            wd: int256 = wa
+            if a & 1 == 1:
+                # +2, 0, -2, -4 of them; then +4, 0, -4, -8 of the mark vol
+                moves = MOVES_EVEN
+                wa = w2
+                wb = 256
+                wc = w2
+                wd = w4
+                if a == 5:
+                    moves = MOVES_FAR
+                    wa = w4
+                    wc = w4
+                    wd = convert(unsafe_add((t >> 40) & 255, 1), int256)
+            elif a == 4:
+                # +6, +2, -2, -6 of the mark vol
+                moves = MOVES_WIDE
+                wa = convert(unsafe_add((t >> 32) & 255, 1), int256)
+                wb = w2
+                wc = w2
+                wd = wa
+            wa = unsafe_mul(
+                unsafe_sub(
+                    base,
+                    unsafe_mul(
+                        unsafe_add(unsafe_mul(convert(lane & W64, int256), price), rest),
+                        convert(moves & W64, int256),
+                    ),
+                )
+                >> 90,
+                wa,
+            )
+            wb = unsafe_mul(
+                unsafe_sub(
+                    base,
+                    unsafe_mul(
+                        unsafe_add(unsafe_mul(convert((lane >> 64) & W64, int256), price), rest),
+                        convert((moves >> 64) & W64, int256),
+                    ),
+                )
+                >> 90,
+                wb,
+            )
+            wc = unsafe_mul(
+                unsafe_sub(
+                    base,
+                    unsafe_mul(
+                        unsafe_add(unsafe_mul(convert((lane >> 128) & W64, int256), price), rest),
+                        convert((moves >> 128) & W64, int256),
+                    ),
+                )
+                >> 90,
+                wc,
+            )
+            wd = unsafe_mul(
+                unsafe_sub(
+                    base,
+                    unsafe_mul(
+                        unsafe_add(unsafe_mul(convert(lane >> 192, int256), price), rest),
+                        convert(moves >> 192, int256),
+                    ),
+                )
+                >> 90,
+                wd,
+            )
+            worst = max(worst, max(max(wa, wb), max(wc, wd)))
+            if n.count > 1:
+                row: int256[4] = together[a]
+                row[0] = unsafe_add(row[0], wa)
+                row[1] = unsafe_add(row[1], wb)
+                row[2] = unsafe_add(row[2], wc)
+                row[3] = unsafe_add(row[3], wd)
+                together[a] = row
+                row = largest[a]
+                row[0] = max(row[0], wa)
+                row[1] = max(row[1], wb)
+                row[2] = max(row[2], wc)
+                row[3] = max(row[3], wd)
+                largest[a] = row
+        total = unsafe_add(total, convert(worst, uint256))
+        top = max(top, convert(worst, uint256))
+    apart: uint256 = unsafe_add(unsafe_mul(rho, total), unsafe_mul(unsafe_sub(ONE, rho), top))
+    joint: int256 = 0
+    if n.count > 1:
+        r: int256 = convert(rho, int256)
+        for a: uint256 in range(6):
+            row: int256[4] = together[a]
+            most: int256[4] = largest[a]
+            for k: uint256 in range(4):
+                joint = max(
+                    joint,
+                    unsafe_add(
+                        unsafe_mul(r, row[k]), unsafe_mul(unsafe_sub(convert(ONE, int256), r), most[k])
+                    ),
+                )
+    required: uint256 = rounding._div_up(
+        unsafe_add(
+            unsafe_mul(psi, convert(joint, uint256)), unsafe_mul(unsafe_sub(ONE, psi), apart)
+        ),
+        RISK_SCALE,
+    )
+    return max(required, least)
