@@ -457,7 +457,6 @@ def _merge(account_id: uint256, fragment: DynArray[uint256, 48], negate: bool) -
     reduces: bool = False
     book, reduces = staticcall BOOK.merge(book, fragment, negate)
     ledger._store_book(account_id, book)
-    log ledger.BookPosted(account=account_id, fragment=fragment, negate=negate)
     return reduces
 
 

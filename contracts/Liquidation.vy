@@ -57,6 +57,12 @@ event LegTaken:
     price: uint256
 
 
+event BookTaken:
+    victim: indexed(uint256)
+    taker: indexed(uint256)
+    fragment: DynArray[uint256, 48]
+
+
 struct Standing:
     equity: int256
     maintenance: uint256
@@ -321,6 +327,7 @@ def _take(
         raw: uint256 = 0
         raw, worth = self._worth(header, words, taken.fragment, now)
         s.notional += raw
+        log BookTaken(victim=victim, taker=taker, fragment=taken.fragment)
     extcall CLEARINGHOUSE.take_over(
         victim,
         taker,

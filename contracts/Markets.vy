@@ -57,7 +57,7 @@ exports: (
     listing.terms_of,
     listing.market_count,
 )
-exports: (cross.margin, cross.close_out, cross.haircut, cross.marks)
+exports: (cross.margin, cross.initial, cross.close_out, cross.haircut, cross.marks)
 
 
 @deploy

@@ -28,12 +28,6 @@ event Posted:
     cash: int256
 
 
-event BookPosted:
-    account: indexed(uint256)
-    fragment: DynArray[uint256, 48]
-    negate: bool
-
-
 event ModeSet:
     account: indexed(uint256)
     mode: uint256

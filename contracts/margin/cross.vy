@@ -28,7 +28,16 @@ WORTH_SHIFT: constant(int256) = 2**120  # above |size * adjusted mark| / INDEX_S
 @view
 def margin(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256, uint256, uint256):
     """
-    @notice See IRiskEngine. Every trade runs this loop twice, so it is prices' `_price` and
+    @notice See IRiskEngine.
+    """
+    return self._margin(header, words)
+
+
+@internal
+@view
+def _margin(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256, uint256, uint256):
+    """
+    @notice Equity, initial and maintenance margin, notional. Every trade runs this loop twice, so it is prices' `_price` and
             legs' `_value_down` written out, and most positions are in their market's first
             tier; `close_out` is the plain form, and tests hold the two together.
     """
@@ -128,6 +137,20 @@ def margin(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256, u
             maintenance = unsafe_add(maintenance, terms._maintenance_up(tier, raw))
         notional_raw = unsafe_add(notional_raw, raw)
     return equity, initial, maintenance, rounding._div_up(notional_raw, units.NOTIONAL_SCALE)
+
+
+@external
+@view
+def initial(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256):
+    """
+    @notice See IRiskEngine. Here one loop gives all.
+    """
+    equity: int256 = 0
+    initial: uint256 = 0
+    maintenance: uint256 = 0
+    notional: uint256 = 0
+    equity, initial, maintenance, notional = self._margin(header, words)
+    return equity, initial
 
 
 @external

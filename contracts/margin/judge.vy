@@ -43,12 +43,21 @@ def _health(header: uint256, words: DynArray[uint256, 64]) -> int256:
 
 @internal
 @view
+def _initial(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256):
+    """
+    @return equity, initial margin
+    """
+    if lanes._is_flat(header):
+        return lanes._cash(header), 0
+    return staticcall IRiskEngine(gate._engine(lanes._rule(header))).initial(header, words)
+
+
+@internal
+@view
 def _check_initial(header: uint256, words: DynArray[uint256, 64]):
     equity: int256 = 0
     initial: uint256 = 0
-    maintenance: uint256 = 0
-    notional: uint256 = 0
-    equity, initial, maintenance, notional = self._margin(header, words)
+    equity, initial = self._initial(header, words)
     assert equity >= convert(initial, int256), "margin: below initial"
 
 
@@ -84,11 +93,12 @@ def _check_reduced(
         return
     equity: int256 = 0
     initial: uint256 = 0
+    equity, initial = self._initial(header, words)
+    if equity >= convert(initial, int256):
+        return
     maintenance: uint256 = 0
     notional: uint256 = 0
     equity, initial, maintenance, notional = self._margin(header, words)
-    if equity >= convert(initial, int256):
-        return
     old_equity: int256 = 0
     old_maintenance: uint256 = 0
     old_equity, initial, old_maintenance, notional = self._margin(old_header, old_words)
