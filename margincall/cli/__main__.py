@@ -1,0 +1,3 @@
+from margincall.cli import main
+
+main()
