@@ -50,8 +50,9 @@ exports: (
 
 
 @deploy
-def __init__(markets: address, book: address, settings: dials.Settings):
+def __init__(markets: address, book: address, pricing: address, settings: dials.Settings):
     ownable.__init__()
     ownable_2step.__init__()
+    curves.__init__(pricing)
     dials.__init__(markets, settings)
     portfolio.__init__(markets, book)

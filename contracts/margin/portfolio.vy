@@ -109,7 +109,7 @@ def set_risk_terms(market: uint256, terms: RiskTerms):
     """
     ownable._check_owner()
     assert market > 0 and market < units.MAX_MARKETS, "portfolio: no such market"
-    assert terms.range_mm >= 16 and terms.range_im <= 128, "portfolio: range"
+    assert terms.range_mm >= 16 and terms.range_im <= 48, "portfolio: range"
     assert terms.range_im * 10 >= terms.range_mm * 12, "portfolio: im range"
     assert terms.haircut < units.PPM and terms.haircut % 100 == 0, "portfolio: haircut"
     assert terms.short_floor <= 100_000 and terms.short_floor % 100 == 0, "portfolio: floor"

@@ -30,8 +30,9 @@ _vols: HashMap[uint256, HashMap[uint256, uint256[3]]]
 
 
 @deploy
-def __init__():
+def __init__(pricing: address):
     ownable.__init__()
+    curves.__init__(pricing)
 
 
 @external

@@ -148,10 +148,10 @@ DEFAULT = ProtocolSpec(
             RULES,
             _terms(1_000_000, 50_000, 30_000),
             500_000 * USD,
-            OptionSpec(10**8 // 2, PortfolioTerms(3 * STEP, 4 * STEP, 100_000, 10_000)),
+            OptionSpec(10**8 // 2, PortfolioTerms(40, 3 * STEP, 100_000, 10_000)),
         ),
     )
 )
 """BTC and ETH at up to 25x, SOL at up to 20x: the terms of the demo, and of the tests unless they say so.
 Portfolio margin moves BTC and ETH by two steps (about 10 %) for maintenance and three for initial margin,
-SOL by three and four."""
+SOL by two and a half and three."""

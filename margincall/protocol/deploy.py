@@ -27,6 +27,7 @@ CONTRACTS = (
     "Access",
     "Book",
     "Surface",
+    "Pricing",
     "PortfolioMargin",
     "SignedFeed",
     "Timelock",
@@ -101,7 +102,10 @@ def deploy(
     liquidation = new("Liquidation", house.address, markets.address, spec.liquidator_share, spec.reward)
     new("Lens", house.address, markets.address)
     surface = new("Surface")
-    portfolio = new("PortfolioMargin", markets.address, book.address, tuple(spec.dials))
+    pricing = new("Pricing")
+    portfolio = new(
+        "PortfolioMargin", markets.address, book.address, pricing.address, tuple(spec.dials)
+    )
     feed = new("SignedFeed", [signer.address for signer in signers], spec.quorum)
     timelock = new("Timelock", 0, [deployer], [deployer])
 

@@ -47,7 +47,7 @@ def refreshed(vol, expiry, window):
 @pytest.fixture(scope="module")
 def harness():
     chain = EmbeddedChain(timestamp=NOW - 1_000)
-    made = chain.deploy(artifact("CurvesHarness"), sender=chain.accounts[0])
+    made = chain.deploy(artifact("CurvesHarness"), chain.deploy(artifact("Pricing")).address, sender=chain.accounts[0])
     return made, chain.accounts[0]
 
 

@@ -13,6 +13,6 @@ def chain():
 @pytest.fixture
 def curves(deploy, owner):
     """The value curves over a surface that says what it is told; sheets as code, an hour of use."""
-    made = deploy("CurvesHarness")
+    made = deploy("CurvesHarness", deploy("Pricing").address)
     made.send(owner, "set_curves", made.address, 3_600, False)
     return made

@@ -134,7 +134,7 @@ def test_refuses_without_a_vol_or_a_surface(deploy, curves, owner, refused):
     with refused("vol: none"):
         curves.send(owner, "refresh", BTC, NOW + DAY)
     with refused("curve: no surface"):
-        deploy("CurvesHarness").send(owner, "refresh", BTC, NOW + DAY)
+        deploy("CurvesHarness", deploy("Pricing").address).send(owner, "refresh", BTC, NOW + DAY)
 
 
 def test_only_the_owner_sets_and_within_bounds(curves, owner, stranger, refused):
@@ -151,7 +151,7 @@ def test_only_the_owner_sets_and_within_bounds(curves, owner, stranger, refused)
 def test_gas_of_a_refresh(in_slots, record_property):
     chain = EmbeddedChain(timestamp=NOW - 1_000, exact_gas=True)
     owner = chain.accounts[0]
-    curves = chain.deploy(artifact("CurvesHarness"), sender=owner)
+    curves = chain.deploy(artifact("CurvesHarness"), chain.deploy(artifact("Pricing")).address, sender=owner)
     curves.send(owner, "set_curves", curves.address, HOUR, in_slots)
     seen = []
     for i, (term, vol) in enumerate([*SPREAD[:4], SPREAD[8]]):
