@@ -7,19 +7,30 @@
 @license GNU Affero General Public License v3.0 only
 @notice The door through which pairs of signed orders become trades. Anyone may settle a
         pair that crosses; the maker's price holds. The clearinghouse judges the result.
+
+        An order's `market` is an instrument id (options/instrument.vy). Of options the price
+        is the premium a coin, of a dated future the forward's; both trade in whole
+        contracts. Options pay the market's fee on the notional of the underlying, at most
+        FEE_CAP of the premium (the form of Deribit's schedule: 0.03 % of the underlying,
+        capped at 12.5 % of the option's price).
 """
 
 from snekmate.utils import eip712_domain_separator
 from snekmate.utils import signature_checker
 
 from .interfaces import IAccess
+from .interfaces import IBook
 from .interfaces import IClearinghouse
+from .interfaces import ICurves
 from .interfaces import IMarkets
 from .ledger import lanes
 from .ledger import legs
 from .margin import terms
 from .math import rounding
 from .math import units
+from .options import book
+from .options import instrument
+from .options import marks
 from .orders import order
 
 initializes: eip712_domain_separator
@@ -28,10 +39,14 @@ exports: eip712_domain_separator.eip712Domain
 
 RIGHT_TRADE: constant(uint256) = 1
 LANE: constant(uint256) = 2**64 - 1
+FIRST_BOOK_ID: constant(uint256) = 256  # instruments below it are perps
+FEE_CAP: constant(uint256) = 125_000  # ppm of an option's premium
+REACH: constant(uint256) = 983_040  # |ln(S/K)| of an option that is opened: 0.75 in log codes
 
 CLEARINGHOUSE: public(immutable(IClearinghouse))
 ACCESS: public(immutable(IAccess))
 MARKETS: public(immutable(IMarkets))
+BOOK: public(immutable(IBook))
 
 
 struct Fill:
@@ -45,7 +60,7 @@ struct Fill:
 event Traded:
     maker: indexed(uint256)
     taker: indexed(uint256)
-    market: indexed(uint256)
+    market: indexed(uint256)  # instrument id
     size: int256  # lots, as the taker sees them
     price: uint256
     maker_fee: uint256
@@ -74,6 +89,7 @@ def __init__(clearinghouse: address, markets: address):
     CLEARINGHOUSE = IClearinghouse(clearinghouse)
     ACCESS = IAccess(staticcall IClearinghouse(clearinghouse).ACCESS())
     MARKETS = IMarkets(markets)
+    BOOK = IBook(staticcall IClearinghouse(clearinghouse).BOOK())
 
 
 @external
@@ -128,6 +144,20 @@ def hash_order(o: order.Order) -> bytes32:
     return eip712_domain_separator._hash_typed_data_v4(order._hash(o))
 
 
+@external
+@view
+def mark_of(id: uint256) -> uint256:
+    """
+    @return What the price of an instrument is banded around now, price units: of an option
+            its value at the mark (rounded down), of a future or a perp the mark
+    """
+    price: uint256 = (staticcall MARKETS.quote(instrument._market(id))).mark
+    if not self._is_option(id):
+        return price
+    name: uint256 = (staticcall BOOK.fragment(id, instrument.CONTRACT, 0))[1] & book.NAME_MASK
+    return marks._option(self._curves(), id, name, price, instrument._log_code(price))
+
+
 # ---------------------------------------------------------------- internal
 
 
@@ -176,6 +206,9 @@ def _settle(maker: order.Order, taker: order.Order, lots: uint256):
     assert buys != (maker.size > 0), "order: same side"
     assert taker.price >= maker.price if buys else taker.price <= maker.price, "order: prices do not cross"
     assert maker.account >> 96 != taker.account >> 96, "order: self trade"
+    if maker.market >= FIRST_BOOK_ID:
+        self._settle_book(maker, taker, lots, buys)
+        return
     quote: IMarkets.Pin = staticcall MARKETS.quote(maker.market)
     price: uint256 = maker.price
     away: uint256 = max(price, quote.mark) - min(price, quote.mark)
@@ -209,6 +242,77 @@ def _settle(maker: order.Order, taker: order.Order, lots: uint256):
         maker_fee=maker_fee,
         taker_fee=taker_fee,
     )
+
+
+@internal
+def _settle_book(maker: order.Order, taker: order.Order, lots: uint256, buys: bool):
+    """
+    @notice Price a pair in an option or a dated future and have it posted. Unless both
+            orders only reduce the underlying's market is open; unless one of them does the
+            strike is near the mark, as the curves have it.
+    """
+    id: uint256 = maker.market
+    assert maker.margin == 0 and taker.margin == 0, "order: margin needs a vault"
+    assert instrument._kind(id) != instrument.SPOT, "order: spot is not traded"
+    pin: IMarkets.Pin = extcall MARKETS.pin(instrument._market(id))
+    if not (maker.reduceOnly and taker.reduceOnly):
+        assert terms._status(pin.terms) == terms.OPEN, "clearing: market is reduce-only"
+        assert not pin.grace, "clearing: grace after outage"
+    change: int256 = convert(lots, int256) if buys else -convert(lots, int256)
+    price: uint256 = maker.price
+    assert price <= units.MAX_PRICE, "order: price outside band"
+    # One amount for both, rounded against the taker.
+    amount: int256 = rounding._ceil_div(change * convert(price, int256), convert(units.NOTIONAL_SCALE, int256))
+    fragment: DynArray[uint256, 2] = staticcall BOOK.fragment(id, change, amount)
+    option: bool = self._is_option(id)
+    mark: uint256 = pin.mark
+    if option:
+        spot: uint256 = instrument._log_code(pin.mark)
+        code: uint256 = fragment[1] & book.CODE_MASK
+        if not (maker.reduceOnly or taker.reduceOnly):
+            assert max(code, spot) - min(code, spot) <= REACH, "order: strike too far"
+        mark = marks._option(self._curves(), id, fragment[1] & book.NAME_MASK, pin.mark, spot)
+    away: uint256 = max(price, mark) - min(price, mark)
+    assert away * units.PPM <= pin.mark * terms._band(pin.terms), "order: price outside band"
+    maker_fee: uint256 = self._fee(lots * pin.mark, terms._maker_fee(pin.terms), maker.maxFee)
+    taker_fee: uint256 = self._fee(lots * pin.mark, terms._taker_fee(pin.terms), taker.maxFee)
+    if option:
+        cap: uint256 = rounding._div_up(lots * price * FEE_CAP, units.RATE_SCALE)
+        maker_fee = min(maker_fee, cap)
+        taker_fee = min(taker_fee, cap)
+    extcall CLEARINGHOUSE.trade_book(
+        IClearinghouse.BookTrade(
+            maker=maker.account,
+            taker=taker.account,
+            fragment=fragment,
+            cash=amount if option else 0,
+            maker_fee=maker_fee,
+            taker_fee=taker_fee,
+            reduce_only=convert(maker.reduceOnly, uint256) | (convert(taker.reduceOnly, uint256) << 1),
+        )
+    )
+    log Traded(
+        maker=maker.account,
+        taker=taker.account,
+        market=id,
+        size=change,
+        price=price,
+        maker_fee=maker_fee,
+        taker_fee=taker_fee,
+    )
+
+
+@internal
+@view
+def _curves() -> ICurves:
+    return ICurves(staticcall CLEARINGHOUSE.engines(units.PORTFOLIO))
+
+
+@internal
+@pure
+def _is_option(id: uint256) -> bool:
+    kind: uint256 = instrument._kind(id)
+    return kind == instrument.CALL or kind == instrument.PUT
 
 
 @internal

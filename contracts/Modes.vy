@@ -6,7 +6,7 @@
 @title Modes
 @license GNU Affero General Public License v3.0 only
 @notice The door through which an owner moves margin and positions between his own root
-        account and its vaults.
+        account and its vaults, and a root account between CROSS and PORTFOLIO.
 """
 
 from .interfaces import IAccess
@@ -37,6 +37,14 @@ event Switched:
     market: uint256
     size: int256
     margin: uint256
+
+
+event ModeSwitched:
+    account: indexed(uint256)
+    mode: indexed(uint256)
+    equity_before: int256  # by the rule of the old mode
+    equity: int256
+    initial: uint256  # by the rule of the new one
 
 
 @deploy
@@ -114,6 +122,31 @@ def switch_to_cross(vault: uint256):
     assert lanes._lane_of(root_header, root_words, lanes._market(lane)) == 0, "switch: position exists"
     # The vault ends flat, so the clearinghouse hands its cash to the parent.
     self._move(vault, root, lane, 0)
+
+
+@external
+def switch_mode(root: uint256, mode: uint256):
+    """
+    @notice Put a root account under the margin rule of CROSS (0) or PORTFOLIO (2). Owner.
+            Not out of a liquidation; the account must meet the initial margin of its new
+            mode. Cash and positions stay as they are, so there and back is nothing; equity
+            differs by what the two rules leave off the value of spot only.
+    """
+    assert not lanes._is_vault(root), "switch: not a root account"
+    assert msg.sender == lanes._owner(root), "switch: not owner"
+    header: uint256 = 0
+    words: DynArray[uint256, 64] = []
+    header, words = staticcall CLEARINGHOUSE.account(root)
+    assert lanes._mode(header) != mode, "switch: in that mode"
+    before: int256 = 0
+    initial: uint256 = 0
+    before, initial = self._initial(header, words)
+    # The clearinghouse judges both: health by the old rule, initial margin by the new one.
+    extcall CLEARINGHOUSE.set_mode(root, mode)
+    header, words = staticcall CLEARINGHOUSE.account(root)
+    equity: int256 = 0
+    equity, initial = self._initial(header, words)
+    log ModeSwitched(account=root, mode=mode, equity_before=before, equity=equity, initial=initial)
 
 
 # ---------------------------------------------------------------- internal
@@ -195,3 +228,15 @@ def _check_giver(root: uint256):
 def _margin(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256, uint256, uint256):
     engine: IRiskEngine = IRiskEngine(staticcall CLEARINGHOUSE.engines(lanes._rule(header)))
     return staticcall engine.margin(header, words)
+
+
+@internal
+@view
+def _initial(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256):
+    """
+    @return equity and initial margin by the rule of the account
+    """
+    if lanes._is_flat(header):
+        return lanes._cash(header), 0
+    engine: IRiskEngine = IRiskEngine(staticcall CLEARINGHOUSE.engines(lanes._rule(header)))
+    return staticcall engine.initial(header, words)

@@ -5,6 +5,8 @@
     trader = protocol.account("trader")
     trader.deposit(10_000)
     trader.buy("BTC", "0.05", leverage=10, mode="isolated")
+    trader.to_portfolio()
+    trader.sell("BTC-27DEC26-120000-C", "0.5")
 
 Amounts of money are USD, sizes coins, prices USD a coin: int, str or Decimal, exactly (a float counts
 by its shortest decimal). What the chain refuses raises `Reverted` with the contract's reason.
@@ -21,6 +23,7 @@ from margincall.chain.keys import Key, key
 from margincall.model import State, accounts, money
 from margincall.model.arithmetic import ceil_div
 from margincall.protocol.config import USD, MarketSpec, ProtocolSpec
+from margincall.protocol.desk import Desk, Portfolios
 from margincall.protocol.orders import Order, Report, domain, feed_payload, order_digest
 
 ISOLATED, CROSS = "isolated", "cross"
@@ -28,7 +31,7 @@ MODES = {CROSS: 0, ISOLATED: 1}
 QUANTA = 1_000
 
 
-class Protocol:
+class Protocol(Desk):
     """A deployed protocol. `contracts` by name, `spec` what it was deployed with, `signers` the keys
     that may publish prices (empty: this process cannot)."""
 
@@ -152,7 +155,7 @@ class Protocol:
         return state
 
 
-class Account:
+class Account(Portfolios):
     """A root account. `owner` signs and sends; `id` is the account id on chain."""
 
     def __init__(self, protocol: Protocol, owner: Key, account_id: int) -> None:
@@ -213,11 +216,12 @@ class Account:
 
     def sell(self, symbol: str, size, **options) -> Receipt:
         """Sell `size` coins to the protocol's counterparty; options as `trade`."""
-        return self.trade(symbol, -self.protocol.spec.market(symbol).lots(size), in_lots=True, **options)
+        market = self.protocol.spec.market(symbol.partition("-")[0])
+        return self.trade(symbol, -market.lots(size), in_lots=True, **options)
 
     def close(self, symbol: str, mode: str = CROSS, number: int = 0, **options) -> Receipt:
-        """Close the whole position in a market."""
-        held = self.size(symbol, mode, number)
+        """Close the whole position in a market or instrument."""
+        held = self.held(symbol) if "-" in symbol else self.size(symbol, mode, number)
         if held == 0:
             raise ValueError(f"no {mode} position in {symbol} to close")
         return self.trade(symbol, -held, mode=mode, number=number, in_lots=True, reduce_only=True, **options)
@@ -239,6 +243,8 @@ class Account:
     ) -> Receipt:
         """Trade `size` coins (negative sells) as the taker, at `price` (default: the mark).
 
+        `symbol`: a market's, or the name of an option or dated future of it, whose price is the premium
+        a coin (of a future: the forward), and which takes neither mode, leverage nor margin.
         mode "isolated": the position lives in this account's vault of the market and takes
         `margin` USD, or notional / `leverage`, along from the account. In mode "cross" a `leverage`
         is checked: the account's free equity must hold notional / leverage, and none of it moves.
@@ -246,14 +252,17 @@ class Account:
         Raises ValueError for a bad mode, leverage or size, Reverted for what the chain refuses.
         """
         protocol = self.protocol
-        market = protocol.spec.market(symbol)
+        market = protocol.spec.market(symbol.partition("-")[0])
+        instrument = protocol.instrument(symbol).id if "-" in symbol else market.id
+        if instrument != market.id and (mode, leverage, margin) != (CROSS, None, None):
+            raise ValueError(f"{symbol}: options and dated futures take no mode, leverage or margin")
         lots = int(size) if in_lots else market.lots(size)
         if lots == 0:
             raise ValueError("size is zero; give coins, negative to sell")
         if mode not in MODES:
             raise ValueError(f"unknown mode {mode!r}; expected isolated or cross")
-        units = protocol.mark(symbol) if price is None else market.price(price)
-        if units == 0:
+        units = protocol.mark_of(symbol) if price is None else market.price(price)
+        if units == 0 and instrument == market.id:
             raise ValueError(f"{symbol} has no price yet; publish one with set_prices")
         share = self._margin_of(market, abs(lots) * units, leverage, margin)
         if mode == CROSS:
@@ -263,10 +272,10 @@ class Account:
         taker_id = self.id if mode == CROSS else self.vault(symbol, number)
         maker = against or protocol.counterparty
         orders = [
-            Order(maker.id, market.id, -lots, units, salt=protocol.next_salt(maker.id)),
+            Order(maker.id, instrument, -lots, units, salt=protocol.next_salt(maker.id)),
             Order(
                 taker_id,
-                market.id,
+                instrument,
                 lots,
                 units,
                 margin=share,
