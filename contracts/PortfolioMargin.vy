@@ -36,6 +36,7 @@ exports: (
 exports: (
     curves.refresh,
     curves.curve,
+    curves.sheet,
     curves.curve_setup,
     curves.set_curves,
 )

@@ -63,6 +63,15 @@ def curve(market: uint256, expiry: uint256) -> uint256:
 
 @external
 @view
+def sheet(market: uint256, expiry: uint256) -> uint256[36]:
+    """
+    @notice See ICurves: zeros for a curve whose sheet lies in code.
+    """
+    return self._sheets[market][expiry]
+
+
+@external
+@view
 def curve_setup() -> (address, uint256, bool):
     """
     @return Surface, seconds that a curve is usable, whether sheets are kept in slots
