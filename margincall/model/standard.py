@@ -17,8 +17,8 @@ from margincall.model.book import PUT_FLAG, unpack
 from margincall.model.curves import Curve
 from margincall.model.instrument import CONTRACT, MAX_CODE, STRIKE_UNIT
 from margincall.model.margin import CloseOut, Margin
-from margincall.model.markets import Market
-from margincall.model.portfolio import MARK, VALUE, Exposure, Risk
+from margincall.model.markets import TARGET, Market
+from margincall.model.portfolio import MARK, MAX_UNDERLYINGS, VALUE, Exposure, Risk
 
 
 class Terms(NamedTuple):
@@ -39,22 +39,31 @@ class Leg(NamedTuple):
     raw: int
 
 
-def check_terms(terms: Terms) -> None:
-    """Refuse rates under which IM could be below MM. Raises Refused."""
+def check_terms(terms: Terms, penalty: int = 0) -> None:
+    """Refuse rates under which IM could be below MM, or closing frees less than it costs: target * b_mm >
+    penalty (the market's, ppm). Raises Refused."""
     if not 0 < terms.b_im <= terms.a_im <= PPM:
         raise Refused("standard: initial rates")
     if not 0 < terms.b_mm <= terms.a_mm <= PPM:
         raise Refused("standard: maintenance rates")
     if terms.a_mm > terms.a_im or terms.b_mm > terms.b_im:
         raise Refused("standard: im below mm")
+    if terms.b_mm * TARGET <= penalty * PPM:
+        raise Refused("standard: target below penalty")
 
 
 def legs(words: Sequence[int], risk: Risk, markets: Mapping[int, Market], terms: Mapping[int, Terms]):
-    """Every position of the book as a Leg, with its market. Raises Refused without a usable curve."""
-    for segment in unpack(words):
+    """Every position of the book as a Leg, with its market. Raises Refused without a usable curve, with a
+    future that expired, or with more than eight underlyings."""
+    segments = unpack(words)
+    if len({segment.market for segment in segments}) > MAX_UNDERLYINGS:
+        raise Refused("standard: too many underlyings")
+    for segment in segments:
         market, expiry = segment.market, segment.expiry
         if not expiry:
             continue
+        if not segment.lanes and risk.now >= expiry:
+            raise Refused("standard: settle first")
         price = risk.prices[market]
         if segment.futures:
             yield market, _future(segment.futures, price, markets[market])
@@ -63,6 +72,8 @@ def legs(words: Sequence[int], risk: Risk, markets: Mapping[int, Market], terms:
                 value = option_value(risk, market, portfolio.usable(risk, market, expiry), name, size)
                 yield market, Leg(value, value, 0)
             else:
+                if market not in terms:
+                    raise Refused("standard: no terms")
                 strike = risk.strike(market, name & MAX_CODE)
                 yield market, sold(-size, price, strike, bool(name & PUT_FLAG), terms[market])
 
@@ -113,13 +124,11 @@ def margin(
     Raises Refused on a stale price or curve."""
     base = cross.margin(cash, positions, markets, now, max_age)
     parts = [leg for _, leg in legs(words, risk, markets, terms)]
-    raw = sum(leg.raw for leg in parts)
-    raw += sum(abs(size) * markets[market].quote(now, max_age)[0] for market, size, _ in positions)
     return Margin(
         base.equity + book_equity(words, risk),
         base.initial + sum(leg.initial for leg in parts),
         base.maintenance + sum(leg.maintenance for leg in parts),
-        -(-raw // NOTIONAL_SCALE),
+        base.notional - (-sum(leg.raw for leg in parts) // NOTIONAL_SCALE),
     )
 
 
