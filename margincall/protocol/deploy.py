@@ -29,6 +29,8 @@ CONTRACTS = (
     "Surface",
     "Pricing",
     "PortfolioMargin",
+    "Expiry",
+    "Collateral",
     "SignedFeed",
     "Timelock",
     "Token",
@@ -108,12 +110,16 @@ def deploy(
     )
     feed = new("SignedFeed", [signer.address for signer in signers], spec.quorum)
     timelock = new("Timelock", 0, [deployer], [deployer])
+    expiry = new("Expiry", house.address, markets.address)
+    collateral = new("Collateral", house.address)
 
     markets.send(deployer, "set_clearinghouse", house.address)
     for door, kind in (
         (exchange, TRADE_DOOR),
         (modes, TRADE_DOOR),
         (liquidation, LIQUIDATION_DOOR),
+        (expiry, SOURCE_DOOR),
+        (collateral, SOURCE_DOOR),
     ):
         access.send(deployer, "set_door", door.address, kind)
     access.send(deployer, "set_roles", guardian, compliance, treasury)
@@ -129,7 +135,8 @@ def deploy(
         rules = market.options.vols._replace(feed=feed.address)
         surface.send(deployer, "set_rules", market.id, vol_rules_tuple(rules))
     _seed_insurance(house, money, deployer, spec, mints)
-    _hand_over(timelock, deployer, [markets, access, book, surface, portfolio, feed], spec.timelock_delay)
+    owned = [markets, access, book, surface, portfolio, feed, collateral]
+    _hand_over(timelock, deployer, owned, spec.timelock_delay)
     return Protocol(chain, spec, made, signers)
 
 
@@ -137,6 +144,21 @@ def list_market(markets: Contract, sender: str, feed: str, market: MarketSpec) -
     """Set a market's rules, then its terms; `sender` is the owner of Markets."""
     markets.send(sender, "set_rules", market.id, rules_tuple(feed, market.rules))
     markets.send(sender, "set_terms", market.id, fees_tuple(market.terms), list(market.terms.tiers))
+
+
+def list_collateral(
+    collateral: Contract, sender: str, market: MarketSpec, token: str, cap: int, minimum: int
+) -> None:
+    """Take a token as spot of a market; `sender` is the owner of Collateral. cap (of all accounts), minimum
+    (of a deposit): lots. Raises ValueError for a token whose units are coarser than the market's lots."""
+    decimals = Contract(collateral.chain, token, artifact("Token")).call("decimals")
+    if decimals < market.size_decimals:
+        raise ValueError(
+            f"token {token} has {decimals} decimals; spot of {market.symbol} needs"
+            f" {market.size_decimals} or more"
+        )
+    scale = 10 ** (decimals - market.size_decimals)
+    collateral.send(sender, "list_token", market.id, token, scale, cap, minimum)
 
 
 def _seed_insurance(house: Contract, money: Contract, deployer: str, spec: ProtocolSpec, mints: bool) -> None:

@@ -52,6 +52,8 @@ class Protocol(Desk):
         self.exchange = contracts["Exchange"]
         self.modes = contracts["Modes"]
         self.liquidation = contracts["Liquidation"]
+        self.expiry = contracts["Expiry"]
+        self.collateral = contracts["Collateral"]
         self.lens = contracts["Lens"]
         self.feed = contracts["SignedFeed"]
         self.timelock = contracts["Timelock"]
@@ -135,6 +137,20 @@ class Protocol(Desk):
         """Take over a slice of account id `victim` into `taker`. Raises Reverted when it is healthy."""
         return self.liquidation.send(taker.owner.address, "liquidate", victim, taker.id, max_quanta, at=at)
 
+    # ------------------------------------------------------------ expiry
+
+    def observe(self, symbol: str, expiry: int = 0, at: int | None = None) -> Receipt:
+        """Show the market's last price to an expiry's average (0: the expiry that it is for)."""
+        market = self.spec.market(symbol).id
+        return self.expiry.send(self.relayer, "observe", market, expiry, at=at)
+
+    def settle_expiry(
+        self, accounts: Iterable[int], symbol: str, expiry: int, at: int | None = None
+    ) -> Receipt:
+        """Pay an expired series of account ids (at most 128 a call). Raises Reverted without a price."""
+        market = self.spec.market(symbol).id
+        return self.expiry.send(self.relayer, "settle", list(accounts), market, expiry, at=at)
+
     # ------------------------------------------------------------ the twin
 
     def twin(self) -> State:
@@ -184,6 +200,29 @@ class Account(Portfolios):
         amount = money(usd) * self.protocol.scale
         sender = self.owner.address
         return self.protocol.clearinghouse.send(sender, "withdraw", self.id, amount, receiver or sender)
+
+    def deposit_spot(self, symbol: str, coins, at: int | None = None) -> Receipt:
+        """Pay in spot tokens of a market (a mock token is minted, a real one must be held)."""
+        protocol, market = self.protocol, self.protocol.spec.market(symbol)
+        address, scale, *_ = protocol.collateral.call("listing", market.id)
+        if not scale:
+            raise ValueError(f"no token is listed as spot of {symbol}; list one with list_collateral")
+        amount, sender = market.lots(coins) * scale, self.owner.address
+        token = Contract(protocol.chain, address, protocol.token.artifact)
+        if token.call("balanceOf", sender) < amount:
+            token.send(sender, "mint", sender, amount)
+        if token.call("allowance", sender, protocol.collateral.address) < amount:
+            token.send(sender, "approve", protocol.collateral.address, 2**256 - 1)
+        return protocol.collateral.send(sender, "deposit", self.id, market.id, amount, at=at)
+
+    def withdraw_spot(
+        self, symbol: str, coins, receiver: str | None = None, at: int | None = None
+    ) -> Receipt:
+        """Take spot tokens out to the owner or `receiver`."""
+        collateral, market = self.protocol.collateral, self.protocol.spec.market(symbol)
+        amount = market.lots(coins) * collateral.call("listing", market.id)[1]
+        sender = self.owner.address
+        return collateral.send(sender, "withdraw", self.id, market.id, amount, receiver or sender, at=at)
 
     def vault(self, symbol: str, number: int = 0) -> int:
         """The account id of this account's vault in a market."""

@@ -74,7 +74,15 @@ def _own(protocol: Protocol) -> None:
     """Hand everything from the timelock to a plain account: tests of terms need not wait each time."""
     chain, timelock = protocol.chain, protocol.timelock
     deployer, owner = chain.accounts[0], chain.accounts[OWNER]
-    owned = (protocol.access, protocol.markets, protocol.book, protocol.surface, protocol.portfolio, protocol.feed)
+    owned = (
+        protocol.access,
+        protocol.markets,
+        protocol.book,
+        protocol.surface,
+        protocol.portfolio,
+        protocol.collateral,
+        protocol.feed,
+    )
     for contract in owned:
         operation = (contract.address, 0, contract.encode("transfer_ownership", owner), bytes(32), bytes(32))
         timelock.send(deployer, "schedule", *operation, 0)
