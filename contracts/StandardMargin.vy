@@ -109,7 +109,7 @@ def set_terms(market: uint256, t: Terms):
     assert t.b_mm > 0 and t.b_mm <= t.a_mm and t.a_mm <= units.PPM, "standard: maintenance rates"
     assert t.a_mm <= t.a_im and t.b_mm <= t.b_im, "standard: im below mm"
     # A slice must free more than it costs, or no slice restores an account.
-    penalty: uint256 = terms._penalty((staticcall IMarkets(MARKETS).quote(market)).terms)
+    penalty: uint256 = terms._penalty(self._word(self._blob(), terms._offset(market)))
     assert t.b_mm * TARGET > penalty * units.PPM, "standard: target below penalty"
     self._terms[market] = t.a_im | (t.b_im << 20) | (t.a_mm << 40) | (t.b_mm << 60)
     log TermsSet(market=market, terms=t)
@@ -212,19 +212,15 @@ def _assess(header: uint256, words: DynArray[uint256, 64]) -> Sums:
     marks: DynArray[uint256, 16] = []
     flat, marks = staticcall IMarkets(MARKETS).marks(0, [], wanted)
     assert len(marks) <= MAX_UNDERLYINGS, "standard: too many underlyings"
-    blob: address = convert((staticcall IMarkets(MARKETS).book()) & (2**160 - 1), address)
+    blob: address = self._blob()
     at = first
     for mark: uint256 in marks:
         u: Underlying = empty(Underlying)
         u.market = mark >> 40
         u.price = mark & units.MAX_PRICE
         u.spot = instrument._log_code(u.price)
-        front: uint256 = extract32(
-            slice(blob.code, terms.FRONT_HEAD + 32 * u.market, 32), 0, output_type=uint256
-        )
-        penalty: uint256 = terms._penalty(
-            extract32(slice(blob.code, terms._offset(u.market), 32), 0, output_type=uint256)
-        )
+        front: uint256 = self._word(blob, terms.FRONT_HEAD + 32 * u.market)
+        penalty: uint256 = terms._penalty(self._word(blob, terms._offset(u.market)))
         for segment: uint256 in range(48):
             if at >= len(words):
                 break
@@ -352,3 +348,18 @@ def _sold(contracts: uint256, price: uint256, otm: int256, rates: uint256) -> ui
     if a > out:
         each = max(each, a - out)
     return rounding._div_up(contracts * each, units.PPM * instrument.STRIKE_UNIT)
+
+
+@internal
+@view
+def _blob() -> address:
+    """
+    @return Where the perp markets' terms are (margin/terms.vy)
+    """
+    return convert((staticcall IMarkets(MARKETS).book()) & (2**160 - 1), address)
+
+
+@internal
+@view
+def _word(blob: address, offset: uint256) -> uint256:
+    return convert(convert(slice(blob.code, offset, 32), bytes32), uint256)

@@ -8,6 +8,7 @@ from margincall.model import Rules, Terms, Tier, to_lots, to_price
 from margincall.model.dials import DEFAULT as DEFAULT_DIALS
 from margincall.model.dials import Settings as DialSettings
 from margincall.model.portfolio import Terms as PortfolioTerms
+from margincall.model.standard import Terms as StandardTerms
 from margincall.model.surface import VolRules
 
 USD = 10**6
@@ -21,12 +22,13 @@ class OptionSpec(NamedTuple):
     """What a market needs to carry options and to be held in portfolio mode.
 
     strike_step: price units; terms: of the portfolio rule; vols: how volatility may move (its feed is
-    filled in at deployment).
+    filled in at deployment); standard: rates of options sold by cross accounts.
     """
 
     strike_step: int
     terms: PortfolioTerms
     vols: VolRules = VolRules(feed=None)
+    standard: StandardTerms = StandardTerms()
 
 
 class MarketSpec(NamedTuple):

@@ -13,7 +13,16 @@ from margincall.chain.base import ChainError
 from margincall.chain.keys import Key, key
 from margincall.model import Rules, Terms, Tier
 from margincall.protocol.artifacts import artifact, compile_all
-from margincall.protocol.config import DEFAULT, DialSettings, MarketSpec, OptionSpec, PortfolioTerms, ProtocolSpec, VolRules
+from margincall.protocol.config import (
+    DEFAULT,
+    DialSettings,
+    MarketSpec,
+    OptionSpec,
+    PortfolioTerms,
+    ProtocolSpec,
+    StandardTerms,
+    VolRules,
+)
 from margincall.protocol.handle import Protocol
 from margincall.protocol.vols import vol_rules_tuple
 
@@ -29,6 +38,7 @@ CONTRACTS = (
     "Surface",
     "Pricing",
     "PortfolioMargin",
+    "StandardMargin",
     "Expiry",
     "Collateral",
     "SignedFeed",
@@ -108,6 +118,7 @@ def deploy(
     portfolio = new(
         "PortfolioMargin", markets.address, book.address, pricing.address, tuple(spec.dials)
     )
+    standard = new("StandardMargin", markets.address, book.address, portfolio.address)
     feed = new("SignedFeed", [signer.address for signer in signers], spec.quorum)
     timelock = new("Timelock", 0, [deployer], [deployer])
     expiry = new("Expiry", house.address, markets.address)
@@ -126,16 +137,18 @@ def deploy(
     portfolio.send(deployer, "set_curves", surface.address, spec.curve_window, False)
     portfolio.send(deployer, "set_guardian", guardian)
     house.send(deployer, "set_engine", PORTFOLIO, portfolio.address)
+    house.send(deployer, "set_engine", CROSS_BOOK, standard.address)
     for market in spec.markets:
         list_market(markets, deployer, feed.address, market)
     for place, market in enumerate([m for m in spec.markets if m.options][:8]):
         book.send(deployer, "set_grid", market.id, market.options.strike_step)
         portfolio.send(deployer, "set_risk_terms", market.id, tuple(market.options.terms))
         portfolio.send(deployer, "track", place, market.id)
+        standard.send(deployer, "set_terms", market.id, tuple(market.options.standard))
         rules = market.options.vols._replace(feed=feed.address)
         surface.send(deployer, "set_rules", market.id, vol_rules_tuple(rules))
     _seed_insurance(house, money, deployer, spec, mints)
-    owned = [markets, access, book, surface, portfolio, feed, collateral]
+    owned = [markets, access, book, surface, portfolio, standard, feed, collateral]
     _hand_over(timelock, deployer, owned, spec.timelock_delay)
     return Protocol(chain, spec, made, signers)
 
@@ -206,7 +219,11 @@ def save(protocol: Protocol, folder: Path) -> Path:
                     | {"tiers": [tier._asdict() for tier in market.terms.tiers]},
                     "options": market.options
                     and market.options._asdict()
-                    | {"terms": market.options.terms._asdict(), "vols": market.options.vols._asdict()},
+                    | {
+                        "terms": market.options.terms._asdict(),
+                        "vols": market.options.vols._asdict(),
+                        "standard": market.options.standard._asdict(),
+                    },
                 }
                 for market in spec.markets
             ]
@@ -261,4 +278,4 @@ def _options(saved: dict | None) -> OptionSpec | None:
     if saved is None:
         return None
     terms, vols = PortfolioTerms(**saved["terms"]), VolRules(**saved["vols"])
-    return OptionSpec(**saved | {"terms": terms, "vols": vols})
+    return OptionSpec(**saved | {"terms": terms, "vols": vols, "standard": StandardTerms(**saved["standard"])})

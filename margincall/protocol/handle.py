@@ -48,6 +48,7 @@ class Protocol(Desk):
         self.book = contracts["Book"]
         self.surface = contracts["Surface"]
         self.portfolio = contracts["PortfolioMargin"]
+        self.standard = contracts["StandardMargin"]
         self.clearinghouse = contracts["Clearinghouse"]
         self.exchange = contracts["Exchange"]
         self.modes = contracts["Modes"]
