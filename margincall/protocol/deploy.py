@@ -115,9 +115,7 @@ def deploy(
     new("Lens", house.address, markets.address)
     surface = new("Surface")
     pricing = new("Pricing")
-    portfolio = new(
-        "PortfolioMargin", markets.address, book.address, pricing.address, tuple(spec.dials)
-    )
+    portfolio = new("PortfolioMargin", markets.address, book.address, pricing.address, tuple(spec.dials))
     standard = new("StandardMargin", markets.address, book.address, portfolio.address)
     feed = new("SignedFeed", [signer.address for signer in signers], spec.quorum)
     timelock = new("Timelock", 0, [deployer], [deployer])
@@ -226,7 +224,7 @@ def save(protocol: Protocol, folder: Path) -> Path:
                     },
                 }
                 for market in spec.markets
-            ]
+            ],
         },
     }
     path.write_text(json.dumps(record, indent=2) + "\n")
@@ -278,4 +276,6 @@ def _options(saved: dict | None) -> OptionSpec | None:
     if saved is None:
         return None
     terms, vols = PortfolioTerms(**saved["terms"]), VolRules(**saved["vols"])
-    return OptionSpec(**saved | {"terms": terms, "vols": vols, "standard": StandardTerms(**saved["standard"])})
+    return OptionSpec(
+        **saved | {"terms": terms, "vols": vols, "standard": StandardTerms(**saved["standard"])}
+    )
