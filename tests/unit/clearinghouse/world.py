@@ -80,6 +80,7 @@ def _own(protocol: Protocol) -> None:
         protocol.book,
         protocol.surface,
         protocol.portfolio,
+        protocol.standard,
         protocol.collateral,
         protocol.feed,
     )
