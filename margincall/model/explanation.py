@@ -6,7 +6,7 @@ from typing import NamedTuple
 from margincall.model import portfolio
 from margincall.model.book import PUT_FLAG, unpack
 from margincall.model.instrument import CALL, CONTRACT, FUTURE, MAX_CODE, PERP, PUT, SPOT
-from margincall.model.portfolio import ONE, UNIT, Dials, Exposure, Margin, Perp, Risk
+from margincall.model.portfolio import ONE, Dials, Exposure, Margin, Perp, Risk
 
 
 class Underlying(NamedTuple):
@@ -89,10 +89,10 @@ def explain(cash: int, perps: Sequence[Perp], words: Sequence[int], risk: Risk) 
             Underlying(
                 net.market,
                 portfolio.equity_of(0, [perp for perp in perps if perp[0] == net.market], [net]),
-                tuple(-(-loss * portfolio.FULL_WEIGHT * net.price // UNIT) for loss in losses[index]),
-                -(-max(0, *low) // UNIT),
+                tuple(portfolio.money_of(loss * portfolio.FULL_WEIGHT) for loss in losses[index]),
+                portfolio.money_of(max(0, *low)),
                 low.index(max(low)),
-                -(-max(0, *high) // UNIT),
+                portfolio.money_of(max(0, *high)),
                 high.index(max(high)),
             )
         )
@@ -110,7 +110,7 @@ def explain(cash: int, perps: Sequence[Perp], words: Sequence[int], risk: Risk) 
 
 def _table(nets: Sequence[Exposure], losses, risk: Risk, kind: str) -> list[list[int]]:
     return [
-        portfolio.weighted(net, loss, getattr(risk.terms[net.market], kind))
+        portfolio.weighted(loss, getattr(risk.terms[net.market], kind))
         for net, loss in zip(nets, losses, strict=True)
     ]
 
@@ -136,8 +136,8 @@ def _requirement(nets: Sequence[Exposure], table, risk: Risk, dials: Dials) -> t
     contributions = {
         market: _share(row, market, gradient) for market, row in zip(markets, table, strict=True)
     }
-    joined = -(-max(0, joint[worst]) // (UNIT * ONE))
-    apart = -(-(rho * sum(alone) + (ONE - rho) * max(alone)) // (UNIT * ONE))
+    joined = portfolio.money_of(max(0, joint[worst]), 1)
+    apart = portfolio.money_of(rho * sum(alone) + (ONE - rho) * max(alone), 1)
     amount = max(portfolio.requirement(table, dials), floor)
     return Requirement(amount, rho, psi, worst, joined, apart, floor, contributions), gradient
 
@@ -145,14 +145,14 @@ def _requirement(nets: Sequence[Exposure], table, risk: Risk, dials: Dials) -> t
 def _share(row: Sequence[int], market: int, at: _Gradient) -> int:
     """Share of weighted losses in the requirement, money, rounded up."""
     scenario, weight = at.own[market]
-    return -(-(at.both[market] * row[at.worst] + weight * row[scenario]) // (UNIT * ONE * ONE))
+    return portfolio.money_of(at.both[market] * row[at.worst] + weight * row[scenario], 2)
 
 
 def _holdings(perps, words, risk: Risk, mm_at: _Gradient, im_at: _Gradient) -> Iterable[Holding]:
     def holding(market: int, kind: int, expiry: int, code: int, size: int, net: Exposure) -> Holding:
         losses, terms = net.losses(), risk.terms[market]
-        mm = _share(portfolio.weighted(net, losses, terms.range_mm), market, mm_at)
-        im = _share(portfolio.weighted(net, losses, terms.range_im), market, im_at)
+        mm = _share(portfolio.weighted(losses, terms.range_mm), market, mm_at)
+        im = _share(portfolio.weighted(losses, terms.range_im), market, im_at)
         return Holding(market, kind, expiry, code, size, mm, im)
 
     for market, size, value in perps:

@@ -4,7 +4,7 @@ put together across underlyings by the dials rho (moving together) and psi (hedg
 Every option is valued as a call (a put is a call, a short forward and its strike: parity) on the value curve
 of its expiry, gamma(x) = C / S with x = ln(S / K), interpolated between three points. Sizes of options are
 contracts of 10,000 lots; a lane's value is in 2**-28 of the price, a scenario's price in 2**-32 of it.
-Equity is rounded down, requirements up; the curves' error bounds are charged on every contract.
+Equity is rounded down, requirements up, a scenario's loss to 1e-5 USD; the curves' error bounds are charged on every contract.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from margincall.model.arithmetic import NOTIONAL_SCALE, PPM, RATE_SCALE, Refused
-from margincall.model.book import unpack
+from margincall.model.book import Segment, unpack
 from margincall.model.curves import Curve, place
 from margincall.model.curves import unpack as rows_of
 from margincall.model.instrument import CONTRACT, MAX_CODE, STRIKE_UNIT, log_code
@@ -22,7 +22,9 @@ ONE = 32_768  # a dial of 1
 FULL_WEIGHT = 256
 VALUE = 2**28  # a lane's value of one whole price
 MOVE = 2**32  # a scenario's price of one whole price
-UNIT = VALUE * MOVE * FULL_WEIGHT * NOTIONAL_SCALE  # weighted loss * price -> money
+LOSS_BITS = 90  # a loss (2**-60 lots * price) is kept in 2**30 / 10**8 of money, rounded up
+GRAIN = 11  # the most by which one such rounding raises a requirement, money
+RISK_SCALE = NOTIONAL_SCALE << 8  # weighted losses times two dials -> money
 
 FIRST, LAST = 32, 161  # first taps for which every scenario's points are on the curve
 MAX_UNDERLYINGS = 8
@@ -127,14 +129,21 @@ class Exposure:
     strikes that leave equity.
     """
 
-    __slots__ = ("err", "lin", "market", "money", "perps", "price", "short", "spot", "values")
+    __slots__ = ("_spot", "err", "lin", "market", "money", "perps", "price", "short", "values")
 
     def __init__(self, market: int, price: int):
         self.market = market
         self.price = price
-        self.spot = log_code(price)
+        self._spot: int | None = None
         self.values = [0] * len(SCENARIOS)
         self.perps = self.lin = self.err = self.short = self.money = 0
+
+    @property
+    def spot(self) -> int:
+        """Log code of the price; only options ask for it."""
+        if self._spot is None:
+            self._spot = log_code(self.price)
+        return self._spot
 
     def at_mark(self, perps: bool = True) -> int:
         """b of the mark: value of everything (or of all but the perps), 2**-28 lots."""
@@ -142,11 +151,12 @@ class Exposure:
         return (self.values[MARK] - self.err) * CONTRACT + lin * VALUE
 
     def losses(self) -> list[int]:
-        """x_j = V_0 - V_j, 2**-60 lots: what each scenario loses."""
+        """l_j = (V_0 - V_j) * price: what each scenario loses, 2**30 / 10**8 of money, rounded up."""
         now = self.at_mark() * MOVE
         lin = self.lin * VALUE - self.err * CONTRACT
         return [
-            now - (value * CONTRACT + lin) * price for value, price in zip(self.values, PRICES, strict=True)
+            -(((value * CONTRACT + lin) * move - now) * self.price >> LOSS_BITS)
+            for value, move in zip(self.values, PRICES, strict=True)
         ]
 
     def notional(self) -> int:
@@ -211,38 +221,44 @@ def add_lane(exposure: Exposure, curve: Curve, code: int, size: int, strike: Cal
 
 
 def exposures(perps: Iterable[Perp], words: Iterable[int], risk: Risk) -> list[Exposure]:
-    """Net exposure per underlying, ascending by market. Raises Refused without a usable curve, with a
-    future that expired, or with more than eight underlyings."""
-    found: dict[int, Exposure] = {}
-
-    def of(market: int) -> Exposure:
-        if market not in found:
-            found[market] = Exposure(market, risk.prices[market])
-        return found[market]
-
+    """Net exposure per underlying, ascending by market. Raises Refused without risk terms or a usable
+    curve, with a future that expired, or with more than eight underlyings."""
+    lots: dict[int, int] = {}
     for market, size, _ in perps:
-        exposure = of(market)
-        exposure.perps += size
-        exposure.lin += size
-    for segment in unpack(words):
-        exposure = of(segment.market)
-        if not segment.expiry:
-            exposure.lin += segment.forward * (PPM - risk.terms[segment.market].haircut) // PPM
-            continue
-        exposure.lin += segment.forward
-        exposure.money += segment.money
-        if not segment.lanes:
-            if risk.now >= segment.expiry:
-                raise Refused("portfolio: settle first")
-            continue
-        curve = usable(risk, segment.market, segment.expiry)
-        exposure.err += curve.err * segment.gross
-        exposure.short += segment.short
-        for name, size in segment.lanes:
-            add_lane(exposure, curve, name & MAX_CODE, size, risk.strike)
-    if len(found) > MAX_UNDERLYINGS:
+        lots[market] = lots.get(market, 0) + size
+    segments = unpack(words)
+    markets = sorted(lots.keys() | {segment.market for segment in segments})
+    if len(markets) > MAX_UNDERLYINGS:
         raise Refused("portfolio: too many underlyings")
-    return [found[market] for market in sorted(found)]
+    found = []
+    for market in markets:
+        if market not in risk.terms:
+            raise Refused("portfolio: no risk terms")
+        exposure = Exposure(market, risk.prices[market])
+        exposure.perps = exposure.lin = lots.get(market, 0)
+        for segment in segments:
+            if segment.market == market:
+                _add_segment(exposure, segment, risk)
+        found.append(exposure)
+    return found
+
+
+def _add_segment(exposure: Exposure, segment: Segment, risk: Risk) -> None:
+    market, expiry = segment.key
+    if not expiry:
+        exposure.lin += segment.forward * (PPM - risk.terms[market].haircut) // PPM
+        return
+    exposure.lin += segment.forward
+    exposure.money += segment.money
+    if not segment.lanes:
+        if risk.now >= expiry:
+            raise Refused("portfolio: settle first")
+        return
+    curve = usable(risk, market, expiry)
+    exposure.err += curve.err * segment.gross
+    exposure.short += segment.short
+    for name, size in segment.lanes:
+        add_lane(exposure, curve, name & MAX_CODE, size, risk.strike)
 
 
 def equity_of(cash: int, perps: Iterable[Perp], nets: Sequence[Exposure]) -> int:
@@ -253,9 +269,14 @@ def equity_of(cash: int, perps: Iterable[Perp], nets: Sequence[Exposure]) -> int
     return equity
 
 
-def weighted(net: Exposure, losses: Sequence[int], extent: int) -> list[int]:
-    """X_j: losses weighted for a range, in money / UNIT."""
-    return [loss * weight * net.price for loss, weight in zip(losses, weights(extent), strict=True)]
+def weighted(losses: Sequence[int], extent: int) -> list[int]:
+    """X_j: losses weighted for a range (`money_of` gives money)."""
+    return [loss * weight for loss, weight in zip(losses, weights(extent), strict=True)]
+
+
+def money_of(weighted: int, dials: int = 0) -> int:
+    """Weighted losses, multiplied by 0, 1 or 2 dials, in money, rounded up."""
+    return -(-(weighted << 15 * (2 - dials)) // RISK_SCALE)
 
 
 def floor_of(nets: Sequence[Exposure], terms: Mapping[int, Terms]) -> int:
@@ -275,7 +296,7 @@ def requirement(table: Sequence[Sequence[int]], dials: Dials) -> int:
     worst = max(rho * sum(row) + (ONE - rho) * max(0, *row) for row in zip(*table, strict=True))
     alone = [max(0, *row) for row in table]
     total = psi * max(0, worst) + (ONE - psi) * (rho * sum(alone) + (ONE - rho) * max(alone))
-    return -(-total // (UNIT * ONE * ONE))
+    return money_of(total, 2)
 
 
 def margin(cash: int, perps: Sequence[Perp], words: Sequence[int], risk: Risk) -> Margin:
@@ -289,7 +310,7 @@ def margin(cash: int, perps: Sequence[Perp], words: Sequence[int], risk: Risk) -
 
     def of(kind: str, dials: Dials) -> int:
         table = [
-            weighted(net, loss, getattr(risk.terms[net.market], kind))
+            weighted(loss, getattr(risk.terms[net.market], kind))
             for net, loss in zip(nets, losses, strict=True)
         ]
         return max(requirement(table, dials), floor)

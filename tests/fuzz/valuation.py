@@ -58,7 +58,8 @@ class Case(NamedTuple):
     @property
     def dust(self) -> int:
         """What rounding may cost: equity, floor and a lot of spot per underlying, a requirement once."""
-        return sum(3 + price // 10**8 for price in self.risk.prices.values()) + 3
+        each = 3 + portfolio.GRAIN
+        return sum(each + price // 10**8 for price in self.risk.prices.values()) + 3
 
     def error_bound(self) -> int:
         """What the curves charge for their own error on this book, money, rounded up."""
