@@ -8,6 +8,7 @@ import click
 
 from margincall import __version__
 from margincall.chain import ChainError, Reverted
+from margincall.cli.margining import margin
 from margincall.cli.nodes import deploy_command, keeper
 from margincall.cli.replaying import demo, replay
 from margincall.protocol.artifacts import CompileError
@@ -17,18 +18,19 @@ from margincall.replay.candles import BadInput
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__)
 def program() -> None:
-    """On-chain perp margin, isolated and cross: play it, replay a real crash on it, deploy it, keep it.
+    """On-chain margin: play it, replay a real crash on it, ask why an account's is what it is, deploy it.
 
     \b
     margincall demo                                   the worked examples, then 10 October 2025
     margincall replay --accounts 1000 --impact 2      the same crash with liquidations that push prices
     margincall replay --candles btc_may.csv --gap     any candle files; prices jump, losses are shared
+    margincall margin --example perp-put              what a portfolio must hold, in both modes, and why
     margincall deploy --rpc http://127.0.0.1:8545     the protocol on a running node
     margincall keeper --rpc http://127.0.0.1:8545     liquidate there
     """
 
 
-for _command in (demo, replay, deploy_command, keeper):
+for _command in (demo, replay, margin, deploy_command, keeper):
     program.add_command(_command)
 
 

@@ -12,3 +12,6 @@ FUNDING = tuple(FOLDER / f"{symbol}_funding_2025-10-08_8h.csv" for symbol in ("b
 
 OPTIONS = FOLDER / "deribit_eth_options_2024-01-08_chain.csv"
 """Deribit's ETH options of 8 January 2024: marks, bids, asks, open interest."""
+
+PORTFOLIOS = FOLDER / "portfolios"
+"""Example portfolios of `margincall margin`, made up, one JSON file each."""
