@@ -1,0 +1,136 @@
+"""StandardMargin: what it asks of a book, by hand and under change."""
+
+from math import ceil
+from random import Random
+
+import pytest
+
+from margincall.model import standard
+from margincall.model.book import merge
+from margincall.model.instrument import CALL, CONTRACT, FUTURE, PUT, SPOT, Instrument
+from tests.fuzz.portfolios import DAY, KINDS, NOW, Maker, Sample, Smile, first_expiry, samples
+from tests.fuzz.valuation import words_of
+from tests.unit.standard_margin.bench import HAIRCUT, MARKETS, TERMS, bench
+
+CASH = 10**9
+EXPIRY = first_expiry(NOW) + 29 * DAY
+PRICE, STEP = 2_000 * 10**7, 5 * 10**7  # a market like ETH: 2,000 USD, strikes 5 USD apart
+PLAIN = Sample("plain", {2: PRICE}, {2: STEP}, {(2, EXPIRY): Smile(600_000, 0, 0)}, ())
+
+
+def fragment(b, kind: int, strike: int, lots: int, amount: int = 0, market: int = 2) -> list[int]:
+    expiry = 0 if kind == SPOT else EXPIRY
+    return b.book.fragment(Instrument(market, kind, expiry, strike), lots, b.now, amount)
+
+
+def together(*fragments) -> list[int]:
+    words = []
+    for each in fragments:
+        words, _ = merge(words, each)
+    return words
+
+
+@pytest.mark.parametrize("kind", [CALL, PUT])
+@pytest.mark.parametrize("away", [-0.3, 0.0, 0.3])
+def test_an_option_bought_requires_its_value(kind, away):
+    with bench(PLAIN) as b:
+        words = fragment(b, kind, round(PRICE * (1 + away) / STEP) * STEP, 7 * CONTRACT)
+        got = b.check_standard(CASH, [], words)
+        err = ceil(7 * b.curves[2, EXPIRY].err * PRICE / (2**28 * 10**4))
+        assert got.initial == got.maintenance > 0
+        assert 0 <= CASH + got.initial - got.equity <= err + 1
+        assert got.notional == 0
+
+
+@pytest.mark.parametrize("kind", [CALL, PUT])
+@pytest.mark.parametrize("away", [-0.4, -0.05, 0.0, 0.05, 0.4])
+def test_an_option_sold_requires_the_formula(kind, away):
+    strike = round(PRICE * (1 + away) / STEP) * STEP
+    otm = max((strike - PRICE) if kind == CALL else (PRICE - strike), 0)
+    with bench(PLAIN) as b:
+        got = b.check_standard(CASH, [], fragment(b, kind, strike, -3 * CONTRACT))
+        for asked, a, least in (
+            (got.initial, TERMS.a_im, TERMS.b_im),
+            (got.maintenance, TERMS.a_mm, TERMS.b_mm),
+        ):
+            assert asked == ceil(3 * max(a * PRICE - otm * 10**6, least * PRICE) / 10**10)
+            assert asked * 10**4 >= 3 * PRICE * least / 10**6  # never below b * S
+        assert got.notional == 3 * PRICE // 10**4
+        assert got.equity < CASH  # the mark is a debt
+
+
+def test_a_future_is_like_a_perp_and_spot_is_money():
+    with bench(PLAIN) as b:
+        tier = MARKETS[1].terms.tiers[0]
+        for lots in (50 * CONTRACT, -50 * CONTRACT):
+            raw = 50 * PRICE // 10**4
+            entry = lots * PRICE // 10**8
+            got = b.check_standard(CASH, [], fragment(b, FUTURE, 0, lots, entry - 5))
+            assert got == (CASH + 5, ceil(raw * tier.imf / 10**6), ceil(raw * tier.mmf / 10**6), raw)
+        got = b.check_standard(0, [], fragment(b, SPOT, 0, 10**7))
+        assert got == (2_000 * 10**6 * (10**6 - HAIRCUT) // 10**6, 0, 0, 0)
+        assert b.protocol.standard.call("haircut", 2) == HAIRCUT
+
+
+def test_without_a_book_it_is_the_base_rule():
+    with bench(PLAIN) as b:
+        perps = [(2, 123_456_789, 77)]
+        for function in ("margin", "initial", "close_out"):
+            base = b.ask(b.protocol.markets, function, CASH, perps, [])
+            assert b.ask(b.protocol.standard, function, CASH, perps, []) == base
+
+
+def test_perps_are_not_netted():
+    """A perp sold against a future bought: both pay."""
+    with bench(PLAIN) as b:
+        future = fragment(b, FUTURE, 0, 50 * CONTRACT, 50 * PRICE // 10**4)
+        both = b.check_standard(CASH, [(2, -50 * CONTRACT, 0)], future)
+        one = b.check_standard(CASH, [], future)
+        assert both.initial == 2 * one.initial
+        assert both.maintenance == 2 * one.maintenance
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_order_of_trades_does_not_matter(kind):
+    for sample in samples(kind, 3, seed=3):
+        with bench(sample) as b:
+            positions = list(sample.positions)
+            first = b.check_standard(CASH, b.positions(), b.words())
+            for turn in range(2):
+                Random(turn).shuffle(positions)
+                assert b.check_standard(CASH, b.positions(), words_of(tuple(positions), b.book)) == first
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_twice_the_book_asks_twice(kind):
+    """To the rounding of each position, and of spot to a lot."""
+    for sample in samples(kind, 4, seed=4):
+        with bench(sample) as b:
+            words = b.words()
+            once = b.check_standard(0, [], words)
+            twice = b.check_standard(0, [], merge(words, words)[0])
+            legs = len(sample.positions)
+            for one, two in zip(once[1:], twice[1:], strict=True):
+                assert 2 * one - legs <= two <= 2 * one
+            lot = sum(1 + price // 10**8 for price in sample.prices.values())
+            assert 0 <= twice.equity - 2 * once.equity <= lot
+
+
+def test_more_of_anything_never_asks_less():
+    maker = Maker(Random("more"), days=(7, 30))
+    market = maker.market()
+    for expiry in maker.expiries:
+        maker.smile(market, expiry)
+    names = [(kind, e, x) for kind in (CALL, PUT) for e in maker.expiries for x in (-0.3, -0.05, 0.05, 0.3)]
+    for kind, expiry, x in names:
+        maker.option(market, expiry, maker.strike(market, x), 1, kind)
+    with bench(maker.done("more")) as b:
+        words, last = [], standard.Margin(0, 0, 0, 0)
+        for turn, (kind, expiry, x) in enumerate(names):
+            size = (turn + 1) * CONTRACT * (-1 if turn % 2 else 1)
+            option = Instrument(market, kind, expiry, maker.strike(market, x))
+            words, _ = merge(words, b.book.fragment(option, size, b.now))
+            got = b.check_standard(CASH, [], words)
+            assert got.initial >= last.initial
+            assert got.maintenance >= last.maintenance
+            last = got
