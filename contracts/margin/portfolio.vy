@@ -55,6 +55,7 @@ M32: constant(uint256) = 2695994666087353806074183596017446180179145253818694304
 W64: constant(uint256) = 2**64 - 1
 BIAS: constant(uint256) = 57896044618658097714924043372037294308723028227884584459520880401941320957952
 HALF: constant(int256) = 2**63
+HALF_LOTS: constant(int256) = 2**63 * 10_000
 FIRST: constant(uint256) = 63 * 2**14 + 2  # of the first usable window; 2: to nearest
 LAST: constant(uint256) = 129
 EDGE: constant(uint256) = 8084008750144952339  # ceil(exp(-0.825) * 2**64), at the last window
@@ -217,17 +218,21 @@ def _nets(header: uint256, words: DynArray[uint256, 64]) -> Nets:
         lane: uint256 = lanes._lane(words[i >> 1], i)
         held[lanes._market(lane)] = lanes._size(lane)
         wanted |= 1 << lanes._market(lane)
-    at: uint256 = lanes._perp_words(header)
+    start: uint256 = lanes._perp_words(header)
+    at: uint256 = start
     for i: uint256 in range(48):
         if at >= len(words):
             break
         wanted |= 1 << book._market(words[at])
-        at += book._length(words[at])
+        at = unsafe_add(at, book._length(words[at]))
     marks: DynArray[uint256, 16] = []
-    n.equity, marks = staticcall MARKETS.marks(header, words, wanted)
+    if start == 0:
+        n.equity, marks = staticcall MARKETS.marks(header, [], wanted)
+    else:
+        n.equity, marks = staticcall MARKETS.marks(header, words, wanted)
     n.count = len(marks)
     assert n.count <= MAX_UNDERLYINGS, "portfolio: too many underlyings"
-    at = lanes._perp_words(header)
+    at = start
     for u: uint256 in range(n.count, bound=8):
         market: uint256 = marks[u] >> 40
         price: uint256 = marks[u] & units.MAX_PRICE
@@ -413,41 +418,50 @@ def _requirement(n: Nets, kind: uint256, rho: uint256, psi: uint256) -> uint256:
     @notice R of the title and the least of short options, money, rounded up.
     @param kind 0 maintenance, 48 initial: where its weights start in the terms
     @dev A scenario's loss is (base - ((lane - HALF) * CONTRACT + rest) * move) * price, here
-         with all factors that do not change taken out; in 2**30 / 10**8 money, rounded up.
+         with all factors that do not change taken out, in two's complement (signed
+         conversions cost a check each); in 2**30 / 10**8 money, rounded up.
     """
     least: uint256 = 0
     total: uint256 = 0
     top: uint256 = 0
+    several: bool = n.count > 1
     together: int256[4][6] = empty(int256[4][6])
     largest: int256[4][6] = empty(int256[4][6])
     for u: uint256 in range(n.count, bound=8):
         first: uint256 = unsafe_mul(u, 6)
-        price: int256 = convert(n.price[u], int256)
+        price: uint256 = n.price[u]
         t: uint256 = n.terms[u]
-        least = unsafe_add(
-            least,
-            rounding._div_up(unsafe_mul(unsafe_mul(t >> 112, n.short[u]), n.price[u]), units.NOTIONAL_SCALE),
+        short: uint256 = n.short[u]
+        if short != 0:
+            least = unsafe_add(
+                least,
+                rounding._div_up(unsafe_mul(unsafe_mul(t >> 112, short), price), units.NOTIONAL_SCALE),
+            )
+        left: int256 = self._rest(n, u)
+        rest: uint256 = unsafe_mul(lanes._bits(unsafe_sub(left, HALF_LOTS)), price)
+        base: uint256 = unsafe_add(
+            unsafe_mul(
+                lanes._bits(self._lots(n.sums[unsafe_add(first, 5)] >> 64, left)), unsafe_mul(price, 2**32)
+            ),
+            2**90 - 1,
         )
-        rest: int256 = self._rest(n, u)
-        base: int256 = unsafe_add(
-            unsafe_mul(unsafe_mul(self._lots(n.sums[unsafe_add(first, 5)] >> 64, rest), 2**32), price), 2**90 - 1
-        )
-        rest = unsafe_mul(unsafe_sub(rest, unsafe_mul(HALF, instrument.CONTRACT)), price)
-        price = unsafe_mul(price, instrument.CONTRACT)
+        price = unsafe_mul(price, 10_000)
         t = t >> kind
-        w2: int256 = convert(unsafe_add((t >> 8) & 255, 1), int256)
-        w4: int256 = convert(unsafe_add((t >> 24) & 255, 1), int256)
+        w1: int256 = convert(convert(unsafe_add(t & 255, 1), bytes32), int256)
+        w2: int256 = convert(convert(unsafe_add((t >> 8) & 255, 1), bytes32), int256)
+        w3: int256 = convert(convert(unsafe_add((t >> 16) & 255, 1), bytes32), int256)
+        w4: int256 = convert(convert(unsafe_add((t >> 24) & 255, 1), bytes32), int256)
         worst: int256 = 0
         for a: uint256 in range(6):
             lane: uint256 = n.sums[unsafe_add(first, a)]
-            # Moves +3, +1, -1, -3 of vol down and vol up
+            # +3, +1, -1, -3 steps of vol down and vol up
             moves: uint256 = MOVES_ODD
-            wa: int256 = convert(unsafe_add((t >> 16) & 255, 1), int256)
-            wb: int256 = convert(unsafe_add(t & 255, 1), int256)
-            wc: int256 = wb
-            wd: int256 = wa
+            wa: int256 = w3
+            wb: int256 = w1
+            wc: int256 = w1
+            wd: int256 = w3
             if a & 1 == 1:
-                # +2, 0, -2, -4 of them; then +4, 0, -4, -8 of the mark vol
+                # +2, 0, -2, -4 of them; +4, 0, -4, -8 of the mark vol
                 moves = MOVES_EVEN
                 wa = w2
                 wb = 256
@@ -465,84 +479,98 @@ def _requirement(n: Nets, kind: uint256, rho: uint256, psi: uint256) -> uint256:
                 wb = w2
                 wc = w2
                 wd = wa
-            wa = unsafe_mul(
-                unsafe_sub(
-                    base,
-                    unsafe_mul(
-                        unsafe_add(unsafe_mul(convert(lane & W64, int256), price), rest),
-                        convert(moves & W64, int256),
+            la: int256 = unsafe_mul(
+                convert(
+                    convert(
+                        unsafe_sub(
+                            base, unsafe_mul(unsafe_add(unsafe_mul(lane & W64, price), rest), moves & W64)
+                        ),
+                        bytes32,
                     ),
+                    int256,
                 )
                 >> 90,
                 wa,
             )
-            wb = unsafe_mul(
-                unsafe_sub(
-                    base,
-                    unsafe_mul(
-                        unsafe_add(unsafe_mul(convert((lane >> 64) & W64, int256), price), rest),
-                        convert((moves >> 64) & W64, int256),
+            lb: int256 = unsafe_mul(
+                convert(
+                    convert(
+                        unsafe_sub(
+                            base, unsafe_mul(unsafe_add(unsafe_mul((lane >> 64) & W64, price), rest), (moves >> 64) & W64)
+                        ),
+                        bytes32,
                     ),
+                    int256,
                 )
                 >> 90,
                 wb,
             )
-            wc = unsafe_mul(
-                unsafe_sub(
-                    base,
-                    unsafe_mul(
-                        unsafe_add(unsafe_mul(convert((lane >> 128) & W64, int256), price), rest),
-                        convert((moves >> 128) & W64, int256),
+            lc: int256 = unsafe_mul(
+                convert(
+                    convert(
+                        unsafe_sub(
+                            base, unsafe_mul(unsafe_add(unsafe_mul((lane >> 128) & W64, price), rest), (moves >> 128) & W64)
+                        ),
+                        bytes32,
                     ),
+                    int256,
                 )
                 >> 90,
                 wc,
             )
-            wd = unsafe_mul(
-                unsafe_sub(
-                    base,
-                    unsafe_mul(
-                        unsafe_add(unsafe_mul(convert(lane >> 192, int256), price), rest),
-                        convert(moves >> 192, int256),
+            ld: int256 = unsafe_mul(
+                convert(
+                    convert(
+                        unsafe_sub(
+                            base, unsafe_mul(unsafe_add(unsafe_mul(lane >> 192, price), rest), moves >> 192)
+                        ),
+                        bytes32,
                     ),
+                    int256,
                 )
                 >> 90,
                 wd,
             )
-            worst = max(worst, max(max(wa, wb), max(wc, wd)))
-            if n.count > 1:
+            if la > worst:
+                worst = la
+            if lb > worst:
+                worst = lb
+            if lc > worst:
+                worst = lc
+            if ld > worst:
+                worst = ld
+            if several:
                 row: int256[4] = together[a]
-                row[0] = unsafe_add(row[0], wa)
-                row[1] = unsafe_add(row[1], wb)
-                row[2] = unsafe_add(row[2], wc)
-                row[3] = unsafe_add(row[3], wd)
+                row[0] = unsafe_add(row[0], la)
+                row[1] = unsafe_add(row[1], lb)
+                row[2] = unsafe_add(row[2], lc)
+                row[3] = unsafe_add(row[3], ld)
                 together[a] = row
                 row = largest[a]
-                row[0] = max(row[0], wa)
-                row[1] = max(row[1], wb)
-                row[2] = max(row[2], wc)
-                row[3] = max(row[3], wd)
+                if la > row[0]:
+                    row[0] = la
+                if lb > row[1]:
+                    row[1] = lb
+                if lc > row[2]:
+                    row[2] = lc
+                if ld > row[3]:
+                    row[3] = ld
                 largest[a] = row
-        total = unsafe_add(total, convert(worst, uint256))
-        top = max(top, convert(worst, uint256))
+        total = unsafe_add(total, lanes._bits(worst))
+        top = max(top, lanes._bits(worst))
     apart: uint256 = unsafe_add(unsafe_mul(rho, total), unsafe_mul(unsafe_sub(ONE, rho), top))
     joint: int256 = 0
-    if n.count > 1:
+    if several and psi != 0:
         r: int256 = convert(rho, int256)
+        s: int256 = convert(unsafe_sub(ONE, rho), int256)
         for a: uint256 in range(6):
             row: int256[4] = together[a]
             most: int256[4] = largest[a]
             for k: uint256 in range(4):
-                joint = max(
-                    joint,
-                    unsafe_add(
-                        unsafe_mul(r, row[k]), unsafe_mul(unsafe_sub(convert(ONE, int256), r), most[k])
-                    ),
-                )
+                loss: int256 = unsafe_add(unsafe_mul(r, row[k]), unsafe_mul(s, most[k]))
+                if loss > joint:
+                    joint = loss
     required: uint256 = rounding._div_up(
-        unsafe_add(
-            unsafe_mul(psi, convert(joint, uint256)), unsafe_mul(unsafe_sub(ONE, psi), apart)
-        ),
-        RISK_SCALE,
+        unsafe_add(unsafe_mul(psi, lanes._bits(joint)), unsafe_mul(unsafe_sub(ONE, psi), apart)), RISK_SCALE
     )
     return max(required, least)
