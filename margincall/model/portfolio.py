@@ -4,7 +4,8 @@ put together across underlyings by the dials rho (moving together) and psi (hedg
 Every option is valued as a call (a put is a call, a short forward and its strike: parity) on the value curve
 of its expiry, gamma(x) = C / S with x = ln(S / K), interpolated between three points. Sizes of options are
 contracts of 10,000 lots; a lane's value is in 2**-28 of the price, a scenario's price in 2**-32 of it.
-Equity is rounded down, requirements up, a scenario's loss to 1e-5 USD; the curves' error bounds are charged on every contract.
+Equity is rounded down, requirements up, a scenario's loss to 1e-5 USD; the curves' error bounds are charged
+on every contract.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -34,7 +34,7 @@ class Desk:
         """The instrument of a name. Raises ValueError."""
         return Instrument.parse(name, self.spec.markets)
 
-    def expiry(self, symbol: str, date: str | int) -> int:
+    def expiry_of(self, symbol: str, date: str | int) -> int:
         """Unix seconds of an expiry: "27DEC26" (08:00 UTC) or seconds as they are."""
         if isinstance(date, int):
             return date
@@ -62,7 +62,7 @@ class Desk:
         reports = [
             VolReport(
                 self.spec.market(symbol).id,
-                self.expiry(symbol, date),
+                self.expiry_of(symbol, date),
                 *(_ppm(number) for number in (*smile, 0, 0)[:3]),
                 published,
             )
@@ -81,7 +81,7 @@ class Desk:
 
     def refresh(self, symbol: str, date: str | int, at: int | None = None) -> Receipt:
         """Value an expiry anew: its curve is usable for the deployment's window from now on."""
-        market, expiry = self.spec.market(symbol).id, self.expiry(symbol, date)
+        market, expiry = self.spec.market(symbol).id, self.expiry_of(symbol, date)
         return self.portfolio.send(self.relayer, "refresh", market, expiry, at=at)
 
     def poke(self, at: int | None = None) -> Receipt:

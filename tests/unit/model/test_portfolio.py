@@ -209,7 +209,8 @@ def test_an_explanation_adds_up():
     for asked, of in ((why.mm, "mm"), (why.im, "im")):
         assert asked.amount == (why.margin.maintenance if of == "mm" else why.margin.initial)
         assert 0 <= sum(asked.contributions.values()) - asked.amount <= 2
-        assert 0 <= sum(getattr(one, of) for one in why.holdings) - asked.amount <= (1 + GRAIN) * len(why.holdings)
+        above = sum(getattr(one, of) for one in why.holdings) - asked.amount
+        assert 0 <= above <= (1 + GRAIN) * len(why.holdings)
         blend = asked.psi * asked.synchronised + (ONE - asked.psi) * asked.alone
         assert 0 <= blend / ONE - asked.amount + 1 <= 2
     assert [(one.kind, one.size) for one in why.holdings] == [
