@@ -38,6 +38,7 @@ uses: curves
 
 MAX_UNDERLYINGS: constant(uint256) = 8
 KAPPA: constant(uint256) = 100_000  # ppm of maintenance margin that a full liquidation costs
+CONTRACT: constant(int256) = 10_000  # instrument.CONTRACT
 ONE: constant(uint256) = 32_768  # of the dials
 INITIAL: constant(uint256) = 48  # place of its weights in the terms
 
@@ -74,12 +75,11 @@ struct RiskTerms:
 
 struct Nets:
     count: uint256  # underlyings
-    equity: int256  # cash and perps, less money of books
+    equity: int256
+    notional: uint256  # of the net deltas
     price: uint256[8]
-    linear: int256[8]  # lots, perps included
-    perps: int256[8]  # lots
+    rest: int256[8]  # what the lanes lack: linear part less error bound, 2**-28 lots
     short: uint256[8]  # contracts
-    error: uint256[8]  # 2**-28 contracts
     terms: uint256[8]
     sums: uint256[48]  # six accumulators an underlying
 
@@ -134,12 +134,12 @@ def margin(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256, u
     @notice See IRiskEngine. Notional: of the net delta of each underlying.
     """
     n: Nets = self._nets(header, words)
-    equity: int256 = 0
-    notional: uint256 = 0
-    equity, notional = self._equity(n)
     d: uint256[4] = self._dials_of(n.count)
     return (
-        equity, self._requirement(n, INITIAL, d[0], d[1]), self._requirement(n, 0, d[2], d[3]), notional
+        n.equity,
+        self._requirement(n, INITIAL, d[0], d[1]),
+        self._requirement(n, 0, d[2], d[3]),
+        n.notional,
     )
 
 
@@ -150,11 +150,8 @@ def initial(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256):
     @notice See IRiskEngine.
     """
     n: Nets = self._nets(header, words)
-    equity: int256 = 0
-    notional: uint256 = 0
-    equity, notional = self._equity(n)
     d: uint256[4] = self._dials_of(n.count)
-    return equity, self._requirement(n, INITIAL, d[0], d[1])
+    return n.equity, self._requirement(n, INITIAL, d[0], d[1])
 
 
 @external
@@ -165,12 +162,9 @@ def close_out(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256
             penalty is a share of it, because a hedged book has a huge notional.
     """
     n: Nets = self._nets(header, words)
-    equity: int256 = 0
-    notional: uint256 = 0
-    equity, notional = self._equity(n)
     d: uint256[4] = self._dials_of(n.count)
     maintenance: uint256 = self._requirement(n, 0, d[2], d[3])
-    return equity, maintenance, maintenance, rounding._div_up(maintenance * KAPPA, units.PPM)
+    return n.equity, maintenance, maintenance, rounding._div_up(maintenance * KAPPA, units.PPM)
 
 
 @external
@@ -238,8 +232,8 @@ def _nets(header: uint256, words: DynArray[uint256, 64]) -> Nets:
         price: uint256 = marks[u] & units.MAX_PRICE
         n.price[u] = price
         n.terms[u] = self._risk(market)
-        n.perps[u] = held[market]
         linear: int256 = held[market]
+        error: uint256 = 0  # 2**-28 contracts
         code: uint256 = 0
         sums: uint256[6] = [BIAS, BIAS, BIAS, BIAS, BIAS, BIAS]
         for segment: uint256 in range(48):
@@ -263,7 +257,7 @@ def _nets(header: uint256, words: DynArray[uint256, 64]) -> Nets:
                 continue
             n.short[u] += book._short(head)
             curve: uint256 = curves._usable(market, expiry)
-            n.error[u] += curves._err(curve) * book._gross(head)
+            error = unsafe_add(error, unsafe_mul(curves._err(curve), book._gross(head)))
             sheet: Bytes[1152] = curves._blob(curve, market, expiry)
             # Two rows more, the first two a coarse step on: taps are one row apart.
             blob: Bytes[1728] = concat(
@@ -333,9 +327,21 @@ def _nets(header: uint256, words: DynArray[uint256, 64]) -> Nets:
                     sums[3] = unsafe_add(sums[3], unsafe_mul((a >> 32) & M32, q))
                     lane = lane >> 64
             at = end
-        n.linear[u] = linear
+        rest: int256 = unsafe_sub(unsafe_mul(linear, 2**28), unsafe_mul(convert(error, int256), CONTRACT))
+        n.rest[u] = rest
+        # Perps' values are in already.
+        now: int256 = unsafe_sub(self._lots(sums[5] >> 64, rest), unsafe_mul(held[market], 2**28))
+        n.equity += rounding._floor_div(unsafe_mul(now, convert(price, int256)), VALUE_SCALE)
+        delta: int256 = unsafe_sub(
+            unsafe_mul(self._lots(sums[4] >> 64, rest), E_UP),
+            unsafe_mul(self._lots(sums[4] >> 128, rest), E_DOWN),
+        )
+        n.notional = unsafe_add(
+            n.notional, rounding._div_up(unsafe_mul(lanes._bits(abs(delta)), price), NOTIONAL_DIVISOR)
+        )
+        at_sums: uint256 = unsafe_mul(u, 6)
         for i: uint256 in range(6):
-            n.sums[unsafe_add(unsafe_mul(u, 6), i)] = sums[i]
+            n.sums[unsafe_add(at_sums, i)] = sums[i]
     return n
 
 
@@ -351,7 +357,7 @@ def _deep(market: uint256, lane: uint256, price: uint256) -> (int256, int256):
     strike: uint256 = staticcall BOOK.strike(market, book._code(lane))
     size: int256 = book._size(lane)
     if size > 0:
-        return size * instrument.CONTRACT, rounding._ceil_div(size * convert(strike, int256), 10_000)
+        return size * CONTRACT, rounding._ceil_div(size * convert(strike, int256), 10_000)
     last: uint256 = rounding._div_up(price * EDGE, 2**64)
     below: int256 = convert(last, int256) - convert(strike, int256)
     return 0, rounding._ceil_div(-size * below, 10_000)
@@ -361,53 +367,13 @@ def _deep(market: uint256, lane: uint256, price: uint256) -> (int256, int256):
 
 
 @internal
-@view
-def _equity(n: Nets) -> (int256, uint256):
-    """
-    @return equity, net notional: of each underlying's delta between -2 and +2 steps
-    """
-    equity: int256 = n.equity
-    notional: uint256 = 0
-    for u: uint256 in range(n.count, bound=8):
-        rest: int256 = self._rest(n, u)
-        mark: uint256 = n.sums[unsafe_add(unsafe_mul(u, 6), 5)] >> 64
-        wide: uint256 = n.sums[unsafe_add(unsafe_mul(u, 6), 4)] >> 64
-        now: int256 = unsafe_sub(self._lots(mark, rest), unsafe_mul(n.perps[u], 2**28))
-        equity = unsafe_add(
-            equity, rounding._floor_div(unsafe_mul(now, convert(n.price[u], int256)), VALUE_SCALE)
-        )
-        delta: int256 = unsafe_sub(
-            unsafe_mul(self._lots(wide, rest), E_UP), unsafe_mul(self._lots(wide >> 64, rest), E_DOWN)
-        )
-        notional = unsafe_add(
-            notional,
-            rounding._div_up(
-                unsafe_mul(lanes._bits(abs(delta)), n.price[u]), NOTIONAL_DIVISOR
-            ),
-        )
-    return equity, notional
-
-
-@internal
-@pure
-def _rest(n: Nets, u: uint256) -> int256:
-    """
-    @return What an underlying's lanes lack: its linear part less the error bound, 2**-28 lots
-    """
-    return unsafe_sub(
-        unsafe_mul(n.linear[u], 2**28),
-        unsafe_mul(convert(n.error[u], int256), instrument.CONTRACT),
-    )
-
-
-@internal
 @pure
 def _lots(lane: uint256, rest: int256) -> int256:
     """
     @return Value of a scenario in units of the moved price, 2**-28 lots
     """
     return unsafe_add(
-        unsafe_mul(unsafe_sub(convert(lane & W64, int256), HALF), instrument.CONTRACT), rest
+        unsafe_mul(unsafe_sub(convert(lane & W64, int256), HALF), CONTRACT), rest
     )
 
 
@@ -437,7 +403,7 @@ def _requirement(n: Nets, kind: uint256, rho: uint256, psi: uint256) -> uint256:
                 least,
                 rounding._div_up(unsafe_mul(unsafe_mul(t >> 112, short), price), units.NOTIONAL_SCALE),
             )
-        left: int256 = self._rest(n, u)
+        left: int256 = n.rest[u]
         rest: uint256 = unsafe_mul(lanes._bits(unsafe_sub(left, HALF_LOTS)), price)
         base: uint256 = unsafe_add(
             unsafe_mul(
@@ -445,7 +411,7 @@ def _requirement(n: Nets, kind: uint256, rho: uint256, psi: uint256) -> uint256:
             ),
             2**90 - 1,
         )
-        price = unsafe_mul(price, 10_000)
+        price = unsafe_mul(price, 10_000)  # CONTRACT
         t = t >> kind
         w1: int256 = convert(convert(unsafe_add(t & 255, 1), bytes32), int256)
         w2: int256 = convert(convert(unsafe_add((t >> 8) & 255, 1), bytes32), int256)
