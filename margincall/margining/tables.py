@@ -44,16 +44,16 @@ def print_report(console: Console, report: Report) -> None:
 
 
 def usd(money: float | None) -> str:
-    """Money units as USD; whole ones from 100 up."""
+    """Money units as USD; whole ones from 10 up."""
     if money is None:
         return ""
     amount = money / USD
-    return f"{amount:,.0f}" if abs(amount) >= 100 or not amount else f"{amount:,.2f}"
+    return f"{amount:,.0f}" if abs(amount) >= 10 or not amount else f"{amount:,.2f}"
 
 
 def price_text(price: float) -> str:
     """USD a coin, to about six digits."""
-    return f"{price:,.0f}" if abs(price) >= 10_000 else f"{price:,.2f}" if abs(price) >= 1 else f"{price:.5g}"
+    return f"{price:,.0f}" if abs(price) >= 1_000 else f"{price:,.2f}" if abs(price) >= 1 else f"{price:.5g}"
 
 
 def _table(title: str, first: str, *columns: str) -> Table:
@@ -225,7 +225,7 @@ def _savings(console: Console, report: Report) -> None:
     explained = (report.explained.im, report.explained.mm)
     table = _table("From the positions to the requirement, portfolio mode", "", "initial", "maintenance")
 
-    def row(name: str, initial: int, maintenance: int, sign: str = "") -> None:
+    def row(name: str, initial: float, maintenance: float, sign: str = "") -> None:
         table.add_row(name, *[f"{sign if m else ''}{usd(m)}" for m in (initial, maintenance)])
 
     row("every position alone", im.positions, mm.positions)
@@ -239,9 +239,10 @@ def _savings(console: Console, report: Report) -> None:
         row("floor of options sold (counted above)", *floors)
     row("requirement", im.required, mm.required)
     if len(report.underlyings) > 1:
-        table.add_section()
-        row("psi x the worst of all moving alike", *[one.synchronised for one in explained])
-        row("(1 - psi) x worsts of each alone, diversified", *[one.alone for one in explained])
+        alike = [one.synchronised * one.psi / ONE for one in explained]
+        alone = [one.alone * (ONE - one.psi) / ONE for one in explained]
+        row("  of it psi x the worst of all moving alike", *alike)
+        row("  of it (1 - psi) x the worsts of each alone", *alone)
     _show(console, table)
 
 
@@ -283,9 +284,10 @@ def advice(report: Report) -> list[str]:
     """Sentences: what drives the requirement, what is missing, what closing a position would do."""
     lines = [""]
     if PORTFOLIO in report.modes and report.driver and len(report.positions) > 1:
-        driver, amount = report.driver, report.explained.im.amount
+        im = report.explained.im
         lines.append(
-            f"{driver.name} drives the portfolio requirement: {usd(driver.im)} of {usd(amount)} USD."
+            f"{report.driver.name} drives the portfolio requirement: it adds {usd(report.driver.im)} USD of"
+            f" initial margin, everything together needs {usd(im.amount)}."
         )
     for mode, figures in report.modes.items():
         lines += _shortage(mode, figures)
