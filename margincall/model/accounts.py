@@ -2,7 +2,7 @@
 
 id (uint256): owner (160 bits) << 96 | index (32) << 64 | market (32) << 32 | number (32).
 A root account has market = number = 0; a vault carries its market and number.
-header: cash int128 | count uint8 << 128 | mode uint8 << 136.
+header: cash int128 | count uint8 << 128 | mode uint8 << 136 | book words uint8 << 144.
 position word: two lanes of 128 bits; lane: entry int64 | size int48 << 64 | market uint16 << 112.
 """
 
@@ -75,11 +75,12 @@ def mode_of(account: int) -> int:
     return ISOLATED if account & LOW_64 else CROSS
 
 
-def pack_header(cash: int, count: int, mode: int) -> int:
-    """Header word. cash: money, int128; count, mode: uint8. Raises ValueError when cash overflows."""
+def pack_header(cash: int, count: int, mode: int, book: int = 0) -> int:
+    """Header word. cash: money, int128; count of perps, mode, book words: uint8. Raises ValueError when
+    cash overflows."""
     if not -(2**127) <= cash < 2**127:
         raise ValueError(f"cash: {cash} does not fit int128")
-    return cash & _LANE | count << 128 | mode << 136
+    return cash & _LANE | count << 128 | mode << 136 | book << 144
 
 
 def unpack_header(word: int) -> tuple[int, int, int]:

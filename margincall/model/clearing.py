@@ -7,8 +7,8 @@ Amounts in money unless said otherwise. Who may call is not modelled: only what 
 from margincall.model import accounts
 from margincall.model.accounts import Position
 from margincall.model.arithmetic import INDEX_SCALE, MAX_MARKET, NOTIONAL_SCALE, PPM, Refused, ceil_div
-from margincall.model.ledger import Positions, State, apply, find, put
-from margincall.model.margin import check_reduced, margin
+from margincall.model.ledger import Positions, State, Words, apply, find, put
+from margincall.model.margin import check_reduced
 from margincall.model.markets import OPEN, Market
 
 
@@ -36,7 +36,7 @@ def withdraw(state: State, now: int, account: int, tokens: int) -> int:
         raise Refused("withdraw: bad amount")
     cash = state.cash.get(account, 0) - debit
     positions = state.positions.get(account, ())
-    check_withdrawal(state, now, cash, positions)
+    check_withdrawal(state, now, account, cash, positions)
     state.write(account, cash, positions)
     return debit
 
@@ -47,10 +47,11 @@ def close_account(state: State, account: int) -> int:
         raise Refused("withdraw: not a root account")
     if state.paused:
         raise Refused("access: paused")
-    if state.positions.get(account):
+    if not state.is_flat(account):
         raise Refused("close: has positions")
     cash = state.cash.get(account, 0)
     state.write(account, 0, ())
+    state.modes.pop(account, None)
     return cash
 
 
@@ -69,21 +70,22 @@ def move_margin(state: State, now: int, source: int, target: int, amount: int) -
         raise Refused("access: paused")
     cash = state.cash.get(source, 0) - amount
     positions = state.positions.get(source, ())
-    check_withdrawal(state, now, cash, positions)
+    check_withdrawal(state, now, source, cash, positions)
     state.write(source, cash, positions)
     state.cash[target] = state.cash.get(target, 0) + amount
 
 
-def check_withdrawal(state: State, now: int, cash: int, positions: Positions) -> None:
-    """The rule for money that has just left: cash >= 0 and E >= max(IM, ceil(N * transfer_rate / 1e6)).
+def check_withdrawal(
+    state: State, now: int, account: int, cash: int, positions: Positions, words: Words | None = None
+) -> None:
+    """The rule for what has just left: cash >= 0 and E >= max(IM, ceil(N * transfer_rate / 1e6)).
 
-    Unrealised profit never leaves the pool. Source: VENUES, Hyperliquid's transfer rule.
+    words: the book as it is then (default: as it stands). Unrealised profit never leaves the pool. Source:
+    VENUES, Hyperliquid's transfer rule.
     """
     if cash < 0:
         raise Refused("margin: not enough cash")
-    if not positions:
-        return
-    equity, initial, _, notional = margin(cash, positions, state.markets, now, state.max_age)
+    equity, initial, _, notional = state.measure(now, account, cash, positions, words)
     if equity < initial or equity < ceil_div(notional * state.transfer_rate, PPM):
         raise Refused("margin: below transfer margin")
 
@@ -109,9 +111,9 @@ def switch_to_isolated(state: State, now: int, account: int, market: int, number
     rest = put(positions, lane, market, 0, 0)
     _check_left(state, now, account, cash, rest)
     if amount:
-        check_withdrawal(state, now, cash - amount, rest)
+        check_withdrawal(state, now, account, cash - amount, rest)
     _check_taken(state, now, vault, amount, (moved,))
-    check_withdrawal(state, now, cash - amount, rest)
+    check_withdrawal(state, now, account, cash - amount, rest)
     state.write(account, cash - amount, rest)
     state.write(vault, amount, (moved,))
     _settle(state, market, social)
@@ -176,7 +178,7 @@ def set_paused(state: State, paused: bool) -> None:
 
 def is_denied(state: State, account: int) -> bool:
     """Whether the account's owner may not take risk in the account's mode."""
-    return bool(state.denied.get(account >> 96, 0) >> accounts.mode_of(account) & 1)
+    return bool(state.denied.get(account >> 96, 0) >> state.mode(account) & 1)
 
 
 def _rehome(state: State, position: Position) -> tuple[Position, int]:
@@ -198,7 +200,7 @@ def _settle(state: State, market: int, social: int) -> None:
 
 
 def _check_solvent(state: State, now: int, account: int) -> None:
-    if not state.positions.get(account):
+    if state.is_flat(account):
         return
     equity, _, maintenance, _ = state.margin(account, now)
     if equity < maintenance:
@@ -207,13 +209,38 @@ def _check_solvent(state: State, now: int, account: int) -> None:
 
 def _check_left(state: State, now: int, account: int, cash: int, positions: Positions) -> None:
     """The account that gave a position away: initial margin, or the rule of a reduction."""
-    if not positions:
+    judge_reduced(state, now, account, cash, positions)
+
+
+def judge_initial(
+    state: State, now: int, account: int, cash: int, positions: Positions, words: Words | None = None
+) -> None:
+    """Initial margin of an account as it will be (words: its book then). Raises Refused."""
+    equity, initial, _, _ = state.measure(now, account, cash, positions, words)
+    if equity < initial:
+        raise Refused("margin: below initial")
+
+
+def judge_reduced(
+    state: State,
+    now: int,
+    account: int,
+    cash: int,
+    positions: Positions,
+    words: Words | None = None,
+    old_cash: int | None = None,
+) -> None:
+    """What is asked of an account that added no risk: see `margin.check_reduced`. old_cash: of the account
+    as it stands otherwise. Raises Refused."""
+    if not (positions or (state.books.get(account) if words is None else words)):
         if cash < 0:
             raise Refused("margin: loss exceeds cash")
         return
-    equity, initial, maintenance, _ = margin(cash, positions, state.markets, now, state.max_age)
+    equity, initial, maintenance, _ = state.measure(now, account, cash, positions, words)
     if equity < initial:
-        check_reduced(state.margin(account, now), equity, maintenance)
+        before = state.cash.get(account, 0) if old_cash is None else old_cash
+        old = state.measure(now, account, before, state.positions.get(account, ()))
+        check_reduced(old, equity, maintenance)
 
 
 def check_opening(state: State, now: int, market: Market) -> None:
@@ -236,6 +263,4 @@ def _check_taken(state: State, now: int, account: int, cash: int, positions: Pos
         raise Refused("clearing: below min notional")
     if is_denied(state, account):
         raise Refused("access: mode not allowed")
-    equity, initial, _, _ = margin(cash, positions, state.markets, now, state.max_age)
-    if equity < initial:
-        raise Refused("margin: below initial")
+    judge_initial(state, now, account, cash, positions)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from margincall.model import accounts
+from margincall.model import rules as margin_rules
 from margincall.model.accounts import Position
 from margincall.model.arithmetic import (
     INDEX_SCALE,
@@ -14,8 +15,10 @@ from margincall.model.arithmetic import (
 )
 from margincall.model.margin import CloseOut, Margin, close_out, margin
 from margincall.model.markets import Market, Rules, Terms, check_cover, check_ramp, check_rules, check_terms
+from margincall.model.options import Options
 
 Positions = tuple[Position, ...]
+Words = list[int]
 
 
 def apply(
@@ -97,17 +100,30 @@ class State:
     """Everything the contracts store, as plain ints.
 
     cash: account -> money; positions: account -> tuple of (market, size, entry) in lane order;
+    books: account -> book words (never changed in place); modes: root account -> mode, where not CROSS;
     open_interest: market -> lots; deficit: market -> money (signed);
     insurance, treasury: pool -> money (pool 0: root accounts, a market's id: its vaults);
-    residue: money; denied: owner -> bit per mode; scale: token units per unit of money.
+    residue, unsettled (what expired series paid out so far): money; denied: owner -> bit per mode;
+    scale: token units per unit of money.
     transfer_rate, insurance_share, liquidator_share: ppm; reward: money; max_age: seconds.
     pinned: markets whose price the current transaction has used, or None when each operation is a
-    transaction of its own (see `begin`).
+    transaction of its own (see `begin`). options: the side of options and portfolio accounts, or None.
     """
 
-    _DICTS = ("cash", "positions", "open_interest", "deficit", "insurance", "treasury", "denied")
+    _DICTS = (
+        "cash",
+        "positions",
+        "books",
+        "modes",
+        "open_interest",
+        "deficit",
+        "insurance",
+        "treasury",
+        "denied",
+    )
     _SCALARS = (
         "residue",
+        "unsettled",
         "paused",
         "scale",
         "transfer_rate",
@@ -117,7 +133,7 @@ class State:
         "max_age",
         "pinned",
     )
-    __slots__ = ("markets", *_DICTS, *_SCALARS)
+    __slots__ = ("markets", "options", *_DICTS, *_SCALARS)
 
     def __init__(
         self,
@@ -132,12 +148,15 @@ class State:
         self.markets: dict[int, Market] = {}
         self.cash: dict[int, int] = {}
         self.positions: dict[int, Positions] = {}
+        self.books: dict[int, Words] = {}
+        self.modes: dict[int, int] = {}
         self.open_interest: dict[int, int] = {}
         self.deficit: dict[int, int] = {}
         self.insurance: dict[int, int] = {}
         self.treasury: dict[int, int] = {}
         self.denied: dict[int, int] = {}
-        self.residue = 0
+        self.residue = self.unsettled = 0
+        self.options: Options | None = None
         self.paused = False
         self.scale = scale
         self.transfer_rate = transfer_rate
@@ -199,17 +218,36 @@ class State:
 
     # -- accounts
 
+    def mode(self, account: int) -> int:
+        """Mode of an account: ISOLATED of a vault, CROSS or PORTFOLIO of a root."""
+        return accounts.ISOLATED if account & accounts.LOW_64 else self.modes.get(account, accounts.CROSS)
+
+    def is_flat(self, account: int) -> bool:
+        """Whether the account holds nothing but cash."""
+        return not (self.positions.get(account) or self.books.get(account))
+
+    def measure(
+        self, now: int, account: int, cash: int, positions: Positions, words: Words | None = None
+    ) -> Margin:
+        """Equity, IM, MM, notional that `account` would have with this cash, these perps and (if given)
+        these book words, by the rule of its mode. Raises Refused on a stale price or curve."""
+        if words is None:
+            words = self.books.get(account, ())
+        if not words and account not in self.modes:
+            return margin(cash, positions, self.markets, now, self.max_age)
+        return margin_rules.measure(self, now, self.mode(account), cash, positions, words)
+
     def margin(self, account: int, now: int) -> Margin:
-        """Equity, IM, MM, notional of an account. Raises Refused on a stale price."""
-        return margin(
-            self.cash.get(account, 0), self.positions.get(account, ()), self.markets, now, self.max_age
-        )
+        """Equity, IM, MM, notional of an account. Raises Refused on a stale price or curve."""
+        return self.measure(now, account, self.cash.get(account, 0), self.positions.get(account, ()))
 
     def close_out(self, account: int, now: int) -> CloseOut:
-        """Equity, MM, slope, penalty of an account. Raises Refused on a stale price."""
-        return close_out(
-            self.cash.get(account, 0), self.positions.get(account, ()), self.markets, now, self.max_age
-        )
+        """Equity, MM, slope, penalty of an account. Raises Refused on a stale price or curve."""
+        cash, positions = self.cash.get(account, 0), self.positions.get(account, ())
+        words = self.books.get(account, ())
+        if not words and account not in self.modes:
+            return close_out(cash, positions, self.markets, now, self.max_age)
+        return margin_rules.standing(self, now, self.mode(account), cash, positions, words)
 
     def size(self, account: int, market: int) -> int:
         """Signed lots that the account holds in the market."""
@@ -231,14 +269,23 @@ class State:
 
     def header(self, account: int) -> int:
         """The account's header word as stored."""
-        count = len(self.positions.get(account, ()))
+        count, book = len(self.positions.get(account, ())), len(self.books.get(account, ()))
         cash = self.cash.get(account, 0)
-        mode = accounts.mode_of(account) if count or cash else accounts.CROSS
-        return accounts.pack_header(cash, count, mode)
+        mode = self.mode(account)
+        if accounts.is_vault(account) and not (count or cash):
+            mode = accounts.CROSS  # a vault that is empty has no header
+        return accounts.pack_header(cash, count, mode, book)
 
     def words(self, account: int) -> list[int]:
-        """The account's position words as stored."""
-        return accounts.pack_words(self.positions.get(account, ()))
+        """The account's words as engines get them: the perps', then the book's."""
+        return accounts.pack_words(self.positions.get(account, ())) + list(self.books.get(account, ()))
+
+    def write_book(self, account: int, words: Words) -> None:
+        """Replace an account's book; an empty one is forgotten."""
+        if words:
+            self.books[account] = words
+        else:
+            self.books.pop(account, None)
 
     def pool_word(self, pool: int) -> int:
         """A pool's word as stored: insurance 128 | treasury 128."""
@@ -267,7 +314,7 @@ class State:
 
     def claims(self) -> int:
         """What the token balance must cover, in money (the right side of I-01):
-        sum of cash + insurance + treasury + residue - sum of entries - sum of deficits.
+        sum of cash + insurance + treasury + residue - sum of entries - sum of deficits - unsettled.
         """
         entries = sum(entry for positions in self.positions.values() for _, _, entry in positions)
         return (
@@ -277,6 +324,7 @@ class State:
             + self.residue
             - entries
             - sum(self.deficit.values())
+            - self.unsettled
         )
 
     def residual(self, token_balance: int, scale: int) -> int:
@@ -285,7 +333,7 @@ class State:
 
     def holders(self) -> Iterator[int]:
         """All accounts that hold positions."""
-        return iter(self.positions)
+        return iter(self.positions | self.books)
 
     # -- two-run tests
 
@@ -295,11 +343,12 @@ class State:
             tuple(getattr(self, name).copy() for name in self._DICTS),
             tuple(getattr(self, name) for name in self._SCALARS),
             tuple((market, known.snapshot()) for market, known in self.markets.items()),
+            self.options and self.options.snapshot(),
         )
 
     def restore(self, snapshot: tuple) -> None:
         """Back to the state of a `snapshot`."""
-        dicts, scalars, markets = snapshot
+        dicts, scalars, markets, options = snapshot
         for name, value in zip(self._DICTS, dicts, strict=True):
             setattr(self, name, value.copy())
         for name, value in zip(self._SCALARS, scalars, strict=True):
@@ -310,3 +359,4 @@ class State:
             known.restore(values)
             listed[market] = known
         self.markets = listed
+        self.options = options and options.snapshot()

@@ -145,8 +145,8 @@ def withdrawable(state: State, now: int, account: int) -> int:
 
     For a vault: what can go back to its root account. Raises Refused when a price is missing or stale.
     """
-    cash, positions = state.cash.get(account, 0), state.positions.get(account, ())
-    if not positions:
+    cash = state.cash.get(account, 0)
+    if state.is_flat(account):
         return max(cash, 0)
-    equity, initial, _, notional = margin(cash, positions, state.markets, now, state.max_age)
+    equity, initial, _, notional = state.margin(account, now)
     return max(0, min(cash, equity - max(initial, ceil_div(notional * state.transfer_rate, PPM))))

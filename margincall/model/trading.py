@@ -12,9 +12,14 @@ from margincall.model.arithmetic import (
     RATE_SCALE,
     Refused,
 )
-from margincall.model.clearing import check_opening, check_withdrawal
+from margincall.model.clearing import (
+    check_opening,
+    check_withdrawal,
+    is_denied,
+    judge_initial,
+    judge_reduced,
+)
 from margincall.model.ledger import Positions, State, post
-from margincall.model.margin import check_reduced, margin
 from margincall.model.markets import Market
 
 
@@ -71,8 +76,8 @@ def trade(
         raise Refused("order: price outside band")
     amount = -(-size * (price * INDEX_PER_PRICE - funding) // INDEX_SCALE)
     raw = abs(size) * price
-    maker_fee = _fee(raw, terms.maker_fee, maker_max_fee)
-    taker_fee = _fee(raw, terms.taker_fee, taker_max_fee)
+    maker_fee = fee_of(raw, terms.maker_fee, maker_max_fee)
+    taker_fee = fee_of(raw, terms.taker_fee, taker_max_fee)
     if (maker_margin and not maker & accounts.LOW_64) or (taker_margin and not taker & accounts.LOW_64):
         raise Refused("order: margin needs a vault")
     make = _post(state, now, known, mark, maker, -size, -amount, maker_fee, maker_margin, maker_reduce_only)
@@ -91,8 +96,8 @@ def trade(
 
     _write(state, maker, make)
     _write(state, taker, take)
-    _add_fee(state, maker_pool, maker_part, maker_fee)
-    _add_fee(state, taker_pool, taker_part, taker_fee)
+    add_fee(state, maker_pool, maker_part, maker_fee)
+    add_fee(state, taker_pool, taker_part, taker_fee)
     social = make.social + take.social
     if social:
         state.deficit[market] = state.deficit.get(market, 0) - social
@@ -102,7 +107,8 @@ def trade(
     return Fill(maker_fee, taker_fee, make.realised, take.realised)
 
 
-def _fee(raw: int, rate: int, max_rate: int) -> int:
+def fee_of(raw: int, rate: int, max_rate: int) -> int:
+    """Fee in money on a notional of `raw` (lots * price), rounded up. Raises Refused."""
     if rate > max_rate:
         raise Refused("order: fee above max")
     return -(-raw * rate // RATE_SCALE)
@@ -127,7 +133,7 @@ def _post(
     if margin_in:
         parent = accounts.parent(account)
         parent_cash = state.cash.get(parent, 0) - margin_in
-        check_withdrawal(state, now, parent_cash, state.positions.get(parent, ()))
+        check_withdrawal(state, now, parent, parent_cash, state.positions.get(parent, ()))
         cash += margin_in
     before = state.size(account, market.id)
     after = before + change
@@ -145,18 +151,12 @@ def _post(
     cash += realised - fee
     if after and abs(after) * mark < market.terms.min_notional * NOTIONAL_SCALE:
         raise Refused("clearing: below min notional")
-    if risk_up and state.denied and state.denied.get(account >> 96, 0) >> (1 if low else 0) & 1:
+    if risk_up and state.denied and is_denied(state, account):
         raise Refused("access: mode not allowed")
-    if not positions:
-        if cash < 0:
-            raise Refused("margin: loss exceeds cash")
+    if risk_up:
+        judge_initial(state, now, account, cash, positions)
     else:
-        equity, initial, maintenance, _ = margin(cash, positions, state.markets, now, state.max_age)
-        if equity < initial:
-            if risk_up:
-                raise Refused("margin: below initial")
-            old = margin(old_cash, old_positions, state.markets, now, state.max_age)
-            check_reduced(old, equity, maintenance)
+        judge_reduced(state, now, account, cash, positions, old_cash=old_cash)
     if low and not positions and cash:
         parent_cash = cash + (
             state.cash.get(accounts.parent(account), 0) if parent_cash is None else parent_cash
@@ -172,7 +172,8 @@ def _write(state: State, account: int, posted: _Posted) -> None:
         state.write(parent, posted.parent_cash, state.positions.get(parent, ()))
 
 
-def _add_fee(state: State, pool: int, insurance_part: int, fee: int) -> None:
+def add_fee(state: State, pool: int, insurance_part: int, fee: int) -> None:
+    """Put a fee into a pool: `insurance_part` of it, and the rest for the treasury."""
     if fee:
         state.insurance[pool] = state.insurance.get(pool, 0) + insurance_part
         state.treasury[pool] = state.treasury.get(pool, 0) + fee - insurance_part
