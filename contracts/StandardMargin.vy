@@ -17,7 +17,6 @@
 from snekmate.auth import ownable
 from snekmate.auth import ownable_2step
 
-from .interfaces import IBook
 from .interfaces import ICurves
 from .interfaces import IMarkets
 from .interfaces import IRiskEngine
@@ -41,6 +40,10 @@ exports: (
     ownable_2step.accept_ownership,
     # renounce_ownership is left out: rates must stay adjustable.
 )
+
+interface IGrid:
+    def steps(market: uint256) -> uint256: view
+
 
 MAX_UNDERLYINGS: constant(uint256) = 8
 TARGET: constant(uint256) = 1_200_000  # ppm of maintenance margin that a liquidation restores
@@ -82,7 +85,7 @@ event TermsSet:
 
 
 MARKETS: public(immutable(address))
-BOOK: immutable(IBook)
+GRID: immutable(IGrid)  # the book's strike steps
 PORTFOLIO: public(immutable(address))  # curves and haircuts
 
 _terms: uint256[64]  # a_im 20 | b_im 20 | a_mm 20 | b_mm 20
@@ -94,7 +97,7 @@ def __init__(markets: address, positions: address, portfolio: address):
     ownable_2step.__init__()
     assert markets.is_contract and positions.is_contract and portfolio.is_contract, "standard: bad address"
     MARKETS = markets
-    BOOK = IBook(positions)
+    GRID = IGrid(positions)
     PORTFOLIO = portfolio
 
 
@@ -269,6 +272,11 @@ def _options(
     word: uint256 = sheets._usable(ICurves(PORTFOLIO), u.market, expiry)
     sheet: Bytes[1184] = sheets._sheet(ICurves(PORTFOLIO), word, u.market, expiry)
     price: int256 = convert(u.price, int256)
+    step: uint256 = staticcall GRID.steps(u.market)
+    rates: uint256 = 0
+    if book._short(head) > 0:
+        rates = self._terms[u.market]
+        assert rates != 0, "standard: no terms"
     u.value -= convert(sheets._err(word) * book._gross(head), int256)
     for i: uint256 in range(book._count(head), bound=128):
         lane: uint256 = book._lane(words[at + 1 + (i >> 2)], i)
@@ -278,7 +286,7 @@ def _options(
         deep: bool = place >= LAST + 2**14
         strike: int256 = 0
         if size < 0 or put or deep:
-            strike = convert(staticcall BOOK.strike(u.market, book._code(lane)), int256)
+            strike = convert(instrument._strike_of(book._code(lane), step), int256)
         value: int256 = 0
         linear: int256 = 0
         money: int256 = 0
@@ -301,8 +309,6 @@ def _options(
             if put:
                 otm = -otm
             sold: uint256 = lanes._bits(-size)
-            rates: uint256 = self._terms[u.market]
-            assert rates != 0, "standard: no terms"
             sums.initial += self._sold(sold, u.price, otm, rates)
             sums.maintenance += self._sold(sold, u.price, otm, rates >> 40)
             raw: uint256 = sold * 10_000 * u.price

@@ -81,7 +81,7 @@ struct Nets:
     rest: int256[8]  # what the lanes lack: linear part less error bound, 2**-28 lots
     short: uint256[8]  # contracts
     terms: uint256[8]
-    sums: uint256[48]  # six accumulators an underlying
+    sums: uint256[6][8]  # the accumulators of each underlying
 
 
 event RiskTermsSet:
@@ -339,9 +339,7 @@ def _nets(header: uint256, words: DynArray[uint256, 64]) -> Nets:
         n.notional = unsafe_add(
             n.notional, rounding._div_up(unsafe_mul(lanes._bits(abs(delta)), price), NOTIONAL_DIVISOR)
         )
-        at_sums: uint256 = unsafe_mul(u, 6)
-        for i: uint256 in range(6):
-            n.sums[unsafe_add(at_sums, i)] = sums[i]
+        n.sums[u] = sums
     return n
 
 
@@ -391,10 +389,10 @@ def _requirement(n: Nets, kind: uint256, rho: uint256, psi: uint256) -> uint256:
     total: uint256 = 0
     top: uint256 = 0
     several: bool = n.count > 1
-    together: int256[4][6] = empty(int256[4][6])
-    largest: int256[4][6] = empty(int256[4][6])
+    # By row: sums over the underlyings of four scenarios, then the largest of each.
+    joined: int256[8][6] = empty(int256[8][6])
     for u: uint256 in range(n.count, bound=8):
-        first: uint256 = unsafe_mul(u, 6)
+        sums: uint256[6] = n.sums[u]
         price: uint256 = n.price[u]
         t: uint256 = n.terms[u]
         short: uint256 = n.short[u]
@@ -407,7 +405,7 @@ def _requirement(n: Nets, kind: uint256, rho: uint256, psi: uint256) -> uint256:
         rest: uint256 = unsafe_mul(lanes._bits(unsafe_sub(left, HALF_LOTS)), price)
         base: uint256 = unsafe_add(
             unsafe_mul(
-                lanes._bits(self._lots(n.sums[unsafe_add(first, 5)] >> 64, left)), unsafe_mul(price, 2**32)
+                lanes._bits(self._lots(sums[5] >> 64, left)), unsafe_mul(price, 2**32)
             ),
             2**90 - 1,
         )
@@ -419,7 +417,7 @@ def _requirement(n: Nets, kind: uint256, rho: uint256, psi: uint256) -> uint256:
         w4: int256 = convert(convert(unsafe_add((t >> 24) & 255, 1), bytes32), int256)
         worst: int256 = 0
         for a: uint256 in range(6):
-            lane: uint256 = n.sums[unsafe_add(first, a)]
+            lane: uint256 = sums[a]
             # +3, +1, -1, -3 steps of vol down and vol up
             moves: uint256 = MOVES_ODD
             wa: int256 = w3
@@ -506,22 +504,20 @@ def _requirement(n: Nets, kind: uint256, rho: uint256, psi: uint256) -> uint256:
             if ld > worst:
                 worst = ld
             if several:
-                row: int256[4] = together[a]
+                row: int256[8] = joined[a]
                 row[0] = unsafe_add(row[0], la)
                 row[1] = unsafe_add(row[1], lb)
                 row[2] = unsafe_add(row[2], lc)
                 row[3] = unsafe_add(row[3], ld)
-                together[a] = row
-                row = largest[a]
-                if la > row[0]:
-                    row[0] = la
-                if lb > row[1]:
-                    row[1] = lb
-                if lc > row[2]:
-                    row[2] = lc
-                if ld > row[3]:
-                    row[3] = ld
-                largest[a] = row
+                if la > row[4]:
+                    row[4] = la
+                if lb > row[5]:
+                    row[5] = lb
+                if lc > row[6]:
+                    row[6] = lc
+                if ld > row[7]:
+                    row[7] = ld
+                joined[a] = row
         total = unsafe_add(total, lanes._bits(worst))
         top = max(top, lanes._bits(worst))
     apart: uint256 = unsafe_add(unsafe_mul(rho, total), unsafe_mul(unsafe_sub(ONE, rho), top))
@@ -530,12 +526,20 @@ def _requirement(n: Nets, kind: uint256, rho: uint256, psi: uint256) -> uint256:
         r: int256 = convert(rho, int256)
         s: int256 = convert(unsafe_sub(ONE, rho), int256)
         for a: uint256 in range(6):
-            row: int256[4] = together[a]
-            most: int256[4] = largest[a]
-            for k: uint256 in range(4):
-                loss: int256 = unsafe_add(unsafe_mul(r, row[k]), unsafe_mul(s, most[k]))
-                if loss > joint:
-                    joint = loss
+            row: int256[8] = joined[a]
+            joint = max(
+                joint,
+                max(
+                    max(
+                        unsafe_add(unsafe_mul(r, row[0]), unsafe_mul(s, row[4])),
+                        unsafe_add(unsafe_mul(r, row[1]), unsafe_mul(s, row[5])),
+                    ),
+                    max(
+                        unsafe_add(unsafe_mul(r, row[2]), unsafe_mul(s, row[6])),
+                        unsafe_add(unsafe_mul(r, row[3]), unsafe_mul(s, row[7])),
+                    ),
+                ),
+            )
     required: uint256 = rounding._div_up(
         unsafe_add(unsafe_mul(psi, lanes._bits(joint)), unsafe_mul(unsafe_sub(ONE, psi), apart)), RISK_SCALE
     )

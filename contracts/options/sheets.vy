@@ -75,26 +75,24 @@ def _value(sheet: Bytes[1184], row: uint256, place: int256) -> int256:
     """
     @return Value of a call, 2**-28 of the spot, between three taps of the row.
     """
+    # Four phases of the fine grid: 192 bytes of pairs (UP, DOWN), then 96 bytes of MARK each.
+    first: uint256 = unsafe_add(2, row << 1)
+    phase: uint256 = 192
+    step: uint256 = 2
+    if row == MARK:
+        first = 770
+        phase = 96
+        step = 1
+    lanes: uint256[3] = empty(uint256[3])
     n: uint256 = convert(place >> 14, uint256)
-    f: uint256 = (convert(place, uint256) >> 2) & 4095
+    for i: uint256 in range(3):
+        at: uint256 = unsafe_add(unsafe_mul(n & 3, phase), (n >> 2) << step)
+        lanes[i] = extract32(sheet, unsafe_add(first, at), output_type=uint256) & (2**16 - 1)
+        n = unsafe_add(n, 1)
+    f: uint256 = convert(place & (2**14 - 1), uint256) >> 2
     t: uint256 = unsafe_mul(f, unsafe_sub(4096, f)) >> 13
     after: uint256 = unsafe_sub(f, t)
     between: uint256 = unsafe_sub(unsafe_add(4096, t), after)
-    value: uint256 = unsafe_add(
-        unsafe_mul(self._lane(sheet, row, unsafe_add(n, 1)), between),
-        unsafe_mul(self._lane(sheet, row, unsafe_add(n, 2)), after),
-    )
+    value: uint256 = unsafe_add(unsafe_mul(lanes[1], between), unsafe_mul(lanes[2], after))
     # Lanes rise with n: what is taken away is never more than what is there.
-    return convert(unsafe_sub(value, unsafe_mul(self._lane(sheet, row, n), t)), int256)
-
-
-@internal
-@pure
-def _lane(sheet: Bytes[1184], row: uint256, n: uint256) -> uint256:
-    """
-    @return Point n of the fine grid, 2**-16 of the spot: four phases; UP and DOWN in pairs.
-    """
-    at: uint256 = unsafe_add(unsafe_mul(n & 3, 192), unsafe_add(unsafe_mul(n >> 2, 4), row << 1))
-    if row == MARK:
-        at = unsafe_add(768, unsafe_add(unsafe_mul(n & 3, 96), (n >> 2) << 1))
-    return extract32(sheet, unsafe_add(at, 2), output_type=uint256) & (2**16 - 1)
+    return convert(unsafe_sub(value, unsafe_mul(lanes[0], t)), int256)
