@@ -51,8 +51,9 @@ VALUE: constant(int256) = 2**28  # of one whole price
 VALUE_SCALE: constant(int256) = 2**28 * 10**8  # 2**-28 lots * price -> money
 # The same windows of a curve as the portfolio rule's, so that both rules see one equity.
 FIRST: constant(int256) = 32 << 14
-LAST: constant(int256) = 161 << 14
-EDGE: constant(uint256) = 8084008750144952339  # ceil(exp(-0.825) * 2**64), the strike at LAST
+LAST_TAP: constant(int256) = 161 << 14
+LAST: constant(int256) = LAST_TAP + 2**14 - 1
+EDGE: constant(uint256) = 8084008750144952339  # ceil(exp(-0.825) * 2**64), the strike at LAST_TAP
 
 
 struct Terms:
@@ -283,14 +284,29 @@ def _options(
         size: int256 = book._size(lane)
         put: bool = book._is_put(lane)
         place: int256 = sheets._place(u.spot, book._code(lane))
-        deep: bool = place >= LAST + 2**14
         strike: int256 = 0
-        if size < 0 or put or deep:
+        if size < 0 or put or place > LAST:
             strike = convert(instrument._strike_of(book._code(lane), step), int256)
-        value: int256 = 0
-        linear: int256 = 0
-        money: int256 = 0
-        value, linear, money = self._call(sheet, place, size, strike, u.price)
+        # A call at the mark; off the curve as margin/portfolio.vy has it.
+        counted: int256 = size
+        linear: int256 = 0  # lots that join the linear part
+        money: int256 = 0  # to take from equity
+        if place > LAST:
+            # Deep in the money one bought is its intrinsic value; one sold the curve's last
+            # call and what its strike lies below that one's: C(K) <= C(K_e) + K_e - K.
+            place = LAST_TAP
+            if size > 0:
+                counted = 0
+                linear = size * instrument.CONTRACT
+                money = size * strike // 10_000
+            else:
+                below: int256 = convert(rounding._div_up(u.price * EDGE, 2**64), int256) - strike
+                money = rounding._ceil_div(-size * below, 10_000)
+        elif place < FIRST:
+            # Far out of the money one bought is worth nothing, one sold the curve's first call.
+            place = FIRST
+            counted = min(size, 0)
+        value: int256 = counted * sheets._value(sheet, sheets.MARK, place)
         u.value += value
         u.linear += linear
         u.money += money
@@ -315,30 +331,6 @@ def _options(
             sums.penalty += rounding._div_up(raw * penalty, units.RATE_SCALE)
             sums.raw += raw
     return u, sums, futures
-
-
-@internal
-@pure
-def _call(
-    sheet: Bytes[1184], place: int256, size: int256, strike: int256, price: uint256
-) -> (int256, int256, int256):
-    """
-    @notice A call at the mark, off the curve as margin/portfolio.vy has it: far out of the money
-            one bought is worth nothing and one sold the last value of the curve; deep in the
-            money one bought is its intrinsic value and one sold the curve's last call and what
-            its strike lies below that one's.
-    @return 2**-28 contracts, lots that join the linear part, money to take from equity
-    """
-    if place >= FIRST and place < LAST + 2**14:
-        return size * sheets._value(sheet, sheets.MARK, place), 0, 0
-    if place < FIRST:
-        if size > 0:
-            return 0, 0, 0
-        return size * sheets._value(sheet, sheets.MARK, FIRST), 0, 0
-    if size > 0:
-        return 0, size * instrument.CONTRACT, size * strike // 10_000
-    below: int256 = convert(rounding._div_up(price * EDGE, 2**64), int256) - strike
-    return size * sheets._value(sheet, sheets.MARK, LAST), 0, rounding._ceil_div(-size * below, 10_000)
 
 
 @internal
