@@ -140,8 +140,7 @@ def refresh(market: uint256, expiry: uint256, strikes: DynArray[uint256, 64]):
             if j >= EXTREME:
                 loss = rounding._floor_div(loss * COVER, 10**6)
             lane: int256 = ((loss + 2**11) >> 12) + BIAS  # to the nearest 2**-16
-            assert lane >= 0 and lane < 2 * BIAS, "span: lane"
-            array |= convert(lane, uint256) << (16 * j)
+            array |= convert(convert(lane, uint16), uint256) << (16 * j)
         # The value on the way to the next refresh: a line, and how far the ends lie off it.
         above: int256 = self._value(sheet, sheets.MARK, price, DRIFT, strike, code)
         below: int256 = self._value(sheet, sheets.MARK, price, -DRIFT, strike, code)
