@@ -68,7 +68,7 @@ def margin(
     margincall margin book.csv --cash 20000 --price BTC=100000 --vol BTC=0.6,-0.1,0.3 --json
     margincall margin --account 0x... --rpc http://127.0.0.1:8545
     """
-    from margincall.margining import analysis, tables
+    from margincall.margining import analysis, onchain, tables
     from margincall.margining.record import record
 
     if examples:
@@ -77,7 +77,8 @@ def margin(
     _one_of(file, example, account)
     if account:
         given = {"--cash": cash, "--price": price, "--vol": vol, "--smile": smile, "--now": now}
-        case = _deployed(account, deployment, rpc, chain_id, given, rho, psi)
+        protocol = _deployed(deployment, rpc, chain_id, given)
+        case = onchain.case_of(protocol, account, rho, psi)
     else:
         if deployment or rpc or chain_id is not None:
             raise BadInput("--deployment, --rpc and --chain-id: only with --account")
@@ -86,6 +87,9 @@ def margin(
     if exact and analysis.PORTFOLIO not in modes:
         raise BadInput("--exact: only the portfolio rule has an exact form; take --mode portfolio or both")
     found = analysis.measure(case, modes, exact)
+    # With --rho or --psi the numbers are meant to differ.
+    if account and not (rho or psi) and (said := onchain.difference(protocol, account, found)):
+        click.echo(f"note: {said}", err=True)
     if as_json:
         click.echo(json.dumps(record(found), indent=2))
     else:
@@ -119,8 +123,7 @@ def _from_file(file, example, cash, price, vol, smile, now, rho, psi):
     return inputs.case_of(held, inputs.Assumptions(cash, now, prices, vols, smile, rho, psi))
 
 
-def _deployed(account, deployment, rpc, chain_id, given, rho, psi):
-    from margincall.margining import onchain
+def _deployed(deployment, rpc, chain_id, given):
     from margincall.protocol.deploy import load
 
     if not rpc:
@@ -128,8 +131,7 @@ def _deployed(account, deployment, rpc, chain_id, given, rho, psi):
     if useless := [name for name, value in given.items() if value]:
         raise BadInput(f"{useless[0]}: not with --account, whose chain has its own")
     chain = NodeChain(rpc, chain_id)
-    protocol = load(chain, deployment or DEPLOYMENTS / f"{chain.chain_id}.json")
-    return onchain.case_of(protocol, account, rho, psi)
+    return load(chain, deployment or DEPLOYMENTS / f"{chain.chain_id}.json")
 
 
 def _draw(found, path: Path) -> None:

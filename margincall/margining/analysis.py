@@ -11,14 +11,14 @@ from mpmath import mp
 from margincall.margining.case import Case, Holding
 from margincall.model import Refused, explanation, portfolio
 from margincall.model.arithmetic import NOTIONAL_SCALE
-from margincall.model.instrument import CALL, PUT, log_code
+from margincall.model.instrument import CALL, FUTURE, PERP, PUT, log_code
 from margincall.model.portfolio import SCENARIOS, VALUE
 from margincall.replay.candles import BadInput
 
 CROSS, PORTFOLIO = "cross", "portfolio"
 MODES = (CROSS, PORTFOLIO)
 KINDS = ("mm", "im")
-NUDGE = 1_000  # the price moves by a thousandth to measure delta
+NUDGE = 100  # delta is measured over a hundredth of the price each way: lanes have 16 bits
 PRECISION = 100  # bits of the exact numbers
 
 
@@ -174,8 +174,8 @@ def saving(case: Case, kind: str) -> Saving:
 
 
 def delta(case: Case, market: int) -> float:
-    """Coins that the account's value moves by with the price, smile and log moneyness together, as the
-    curves have it."""
+    """Coins that the account's value moves by over a percent of the price each way, as the curves have it:
+    the smile moves with the price."""
     price = case.risk.prices[market]
     reach = price // NUDGE
 
@@ -236,7 +236,7 @@ def _profit(holding: Holding, value: int) -> int | None:
     if holding.paid is None:
         return None
     # The value of a perp or future is its profit already, of an option or spot what it would sell for.
-    return value if holding.amount else value - holding.paid
+    return value if holding.instrument.kind in (PERP, FUTURE) else value - holding.paid
 
 
 def _share(holding: Holding, explained: explanation.Explanation) -> explanation.Holding:

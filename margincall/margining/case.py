@@ -161,7 +161,7 @@ def check(holdings: Iterable[Holding], case: Case) -> None:
         if step is None:
             raise BadInput(f"{name}: the market has no options, futures or spot; take the perp")
         try:
-            case.book.fragment(holding.instrument, holding.lots, case.now, holding.amount)
+            merge([], case.book.fragment(holding.instrument, holding.lots, case.now, holding.amount))
         except Refused as refused:
             raise BadInput(f"{name}: {_advice(refused.reason, holding, case)}") from None
     if perps > MAX_PERPS:

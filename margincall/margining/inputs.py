@@ -69,11 +69,13 @@ def case_of(file: PortfolioFile, assumed: Assumptions | None = None, spec: Proto
     for market_id, price in prices.items():
         market = markets[market_id]
         market.mark, market.published, market.accrued_at = price, now, now
+    dials = override(Dials(spec.dials.rho, spec.dials.psi), assumed.rho, assumed.psi)
     empty = Risk(
         prices,
         {},
         {m.id: m.options.terms for m in spec.markets if m.options},
-        *_dials(assumed, spec),
+        dials,
+        dials,
         book.strike,
         now,
     )
@@ -166,13 +168,12 @@ def _cash(text: str | None) -> int:
     return cash
 
 
-def _dials(assumed: Assumptions, spec: ProtocolSpec) -> tuple[Dials, Dials]:
-    rho, psi = spec.dials.rho, spec.dials.psi
-    if assumed.rho is not None:
-        rho = ceil(_share(assumed.rho, "--rho") * ONE)
-    if assumed.psi is not None:
-        psi = floor(_share(assumed.psi, "--psi") * ONE)
-    return Dials(rho, psi), Dials(rho, psi)
+def override(dials: Dials, rho: str | None, psi: str | None) -> Dials:
+    """Dials with what somebody gave (0 to 1) in their place, on the strict side. Raises BadInput."""
+    return Dials(
+        dials.rho if rho is None else ceil(_share(rho, "--rho") * ONE),
+        dials.psi if psi is None else floor(_share(psi, "--psi") * ONE),
+    )
 
 
 def _share(text: str, option: str) -> Decimal:
