@@ -283,7 +283,9 @@ def _nets(header: uint256, words: DynArray[uint256, 64]) -> Nets:
                             n0 = LAST
                             linear_part: int256 = 0
                             money_part: int256 = 0
-                            linear_part, money_part = self._deep(market, lane, price)
+                            linear_part, money_part = self._deep(
+                                market, lane & book.LANE_MASK, price
+                            )
                             linear += linear_part
                             n.equity -= money_part
                         if q >> 255 == 0:
