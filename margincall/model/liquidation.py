@@ -3,17 +3,19 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from margincall.model import accounts
-from margincall.model.arithmetic import INDEX_SCALE, NOTIONAL_SCALE, PPM, Refused, ceil_div
-from margincall.model.ledger import Positions, State, post
-from margincall.model.margin import closing_costs, margin, value_down
+from margincall.model import accounts, slices
+from margincall.model.arithmetic import INDEX_SCALE, PPM, Refused, ceil_div
+from margincall.model.book import merge
+from margincall.model.clearing import is_denied, judge_initial
+from margincall.model.ledger import Positions, State, Words, post
+from margincall.model.margin import closing_costs, value_down
 from margincall.model.markets import TARGET
-
-QUANTA = 1_000
+from margincall.model.slices import QUANTA, closed_lots
 
 
 class Plan(NamedTuple):
-    """What a liquidation will do. closes: lots per lane (unsigned); amounts in money."""
+    """What a liquidation will do. closes: lots per lane (unsigned); amounts in money. fragment: book words
+    that leave; credit: haircut that spot among them gives back."""
 
     closes: tuple[int, ...]
     quanta: int
@@ -22,6 +24,8 @@ class Plan(NamedTuple):
     maintenance: int
     penalty: int
     cut: int
+    fragment: Words = ()
+    credit: int = 0
 
 
 class Outcome(NamedTuple):
@@ -36,19 +40,6 @@ class Outcome(NamedTuple):
 class Liquidation(NamedTuple):
     plan: Plan
     outcome: Outcome
-
-
-def closed_lots(size: int, mark: int, min_notional: int, quanta: int) -> int:
-    """Lots that `quanta` of QUANTA close of one leg: max(ceil(|q| k / Q), least trade), all of it when
-    what is left would be worth less than the market's least notional (money).
-    """
-    if quanta == 0:
-        return 0
-    held = abs(size)
-    least = min_notional * NOTIONAL_SCALE
-    closed = max(-(-held * quanta // QUANTA), -(-least // mark))
-    left = held - closed
-    return held if left <= 0 or left * mark < least else closed
 
 
 class _Legs:
@@ -95,6 +86,8 @@ def plan(state: State, now: int, victim: int, max_quanta: int = QUANTA) -> Plan:
     """
     if not 0 < max_quanta <= QUANTA:
         raise Refused("liquidation: bad quanta")
+    if victim in state.books or victim in state.modes:
+        return _plan_book(state, now, victim, max_quanta)
     legs = _Legs(state, victim, now)
     if not legs.legs:
         raise Refused("liquidation: no position")
@@ -113,6 +106,32 @@ def plan(state: State, now: int, victim: int, max_quanta: int = QUANTA) -> Plan:
         penalty = legs.penalty - legs.costs(closes)[2]
     cut = penalty * state.liquidator_share // PPM
     return Plan(tuple(closes), quanta, full, equity, legs.maintenance, penalty, cut)
+
+
+def _plan_book(state: State, now: int, victim: int, max_quanta: int) -> Plan:
+    if state.is_flat(victim):
+        raise Refused("liquidation: no position")
+    account = slices.Account(state, now, victim)
+    standing = account.standing
+    if standing.equity >= standing.maintenance:
+        raise Refused("liquidation: healthy")
+    taken = slices.choose(account, max_quanta)
+    full = taken.quanta == QUANTA
+    penalty = standing.penalty - taken.after.penalty
+    if full:
+        penalty = min(standing.penalty, max(standing.equity + taken.credit, 0))
+    cut = penalty * state.liquidator_share // PPM
+    return Plan(
+        taken.closes,
+        taken.quanta,
+        full,
+        standing.equity,
+        standing.maintenance,
+        penalty,
+        cut,
+        taken.fragment,
+        taken.credit,
+    )
 
 
 def smallest_quanta(legs: _Legs, max_quanta: int = QUANTA) -> int:
@@ -155,7 +174,18 @@ def liquidate(state: State, now: int, victim: int, taker: int, max_quanta: int =
     if taker >> 96 == victim >> 96:
         raise Refused("liquidation: own account")
     planned = plan(state, now, victim, max_quanta)
-    outcome = take_over(state, now, victim, taker, planned.closes, planned.penalty, planned.cut, state.reward)
+    outcome = take_over(
+        state,
+        now,
+        victim,
+        taker,
+        planned.closes,
+        planned.penalty,
+        planned.cut,
+        state.reward if planned.full else 0,
+        planned.fragment,
+        planned.credit,
+    )
     return Liquidation(planned, outcome)
 
 
@@ -168,24 +198,31 @@ def take_over(
     penalty: int,
     cut: int,
     reward: int,
+    fragment: Words = (),
+    credit: int = 0,
 ) -> Outcome:
-    """The taker takes `closes` lots per lane of the victim at the mark, for `cut` of `penalty`; the rest of
-    it goes to the pool's insurance. A full close covers the shortfall, and insurance tops the cut up to
-    `reward` as far as it can. Raises Refused; nothing changes then.
+    """The taker takes `closes` lots per lane of the victim at the mark, and `fragment` of its book at what
+    the margin rule says it is worth (spot at the mark, of which `credit` did not count as the victim's
+    equity), for `cut` of `penalty`; the rest of it goes to insurance of the pool. A full close covers the
+    shortfall, and insurance tops the cut up to `reward` as far as it can. Raises Refused; nothing changes
+    then.
     """
     if victim == taker or accounts.is_vault(taker):
         raise Refused("liquidation: taker is a vault")
     cash, positions = state.cash.get(victim, 0), state.positions.get(victim, ())
-    if not positions:
+    words = state.books.get(victim, [])
+    if state.is_flat(victim):
         raise Refused("liquidation: no position")
-    equity, _, maintenance, _ = margin(cash, positions, state.markets, now, state.max_age)
+    equity, _, maintenance, _ = state.margin(victim, now)
     if equity >= maintenance:
         raise Refused("liquidation: healthy")
-    if not 0 <= cut <= penalty or penalty > max(equity, 0):
+    health, covered = equity - maintenance, equity + credit
+    if not 0 <= cut <= penalty or penalty > max(covered, 0):
         raise Refused("liquidation: penalty too large")
     if len(closes) != len(positions):
         raise Refused("liquidation: wrong legs")
-    full = True
+    worth = slices.Account(state, now, victim).worth(fragment) if fragment else 0
+    full = list(fragment) == words
     for (market_id, size, _), closed in zip(positions, closes, strict=True):
         if not 0 <= closed <= abs(size):
             raise Refused("liquidation: leg too large")
@@ -193,7 +230,7 @@ def take_over(
         if closed and state.markets[market_id].in_grace(now):
             raise Refused("liquidation: grace after outage")
     pool = accounts.market_of(victim)
-    shortfall = max(-equity, 0)
+    shortfall = max(-covered, 0)
     if shortfall and not full:
         raise Refused("liquidation: must be full")
     insurance = state.insurance.get(pool, 0)
@@ -201,26 +238,36 @@ def take_over(
     rewarded = min(max(reward - cut, 0), insurance - paid) if full else 0
     before = state.charges()
     try:
-        granted = _socialise(state, now, positions, shortfall - paid)
+        granted = _socialise(state, now, positions, words, shortfall - paid)
         taken = _take_legs(state, now, taker, positions, closes)
-        cash += taken.victim_realised + shortfall - penalty
-        taker_cash = state.cash.get(taker, 0) + taken.taker_realised + cut + rewarded
-        if not full:
-            _judge_victim(state, now, cash, taken.victim, equity - maintenance)
-        if state.denied and state.denied.get(taker >> 96, 0) >> accounts.CROSS & 1:
+        left, added = words, None
+        if fragment:
+            left, reduces = merge(words, fragment, True)
+            if not reduces:
+                raise Refused("liquidation: adds risk")
+            added = merge(state.books.get(taker, ()), fragment)[0]
+        cash += taken.victim_realised + worth + shortfall - penalty
+        taker_cash = state.cash.get(taker, 0) + taken.taker_realised + cut + rewarded - worth
+        flat = not (taken.victim or left)
+        if not flat:
+            _judge_victim(state, now, victim, cash, taken.victim, left, health)
+        elif cash < 0:
+            raise Refused("liquidation: shortfall left")
+        if state.denied and is_denied(state, taker):
             raise Refused("access: mode not allowed")
-        equity, initial, _, _ = margin(taker_cash, taken.taker, state.markets, now, state.max_age)
-        if equity < initial:
-            raise Refused("margin: below initial")
+        judge_initial(state, now, taker, taker_cash, taken.taker, added)
     except Refused:
         state.restore_charges(before)
         raise
-    if full and pool:
+    if flat and pool:
         parent = accounts.parent(victim)
         state.write(parent, state.cash.get(parent, 0) + cash, state.positions.get(parent, ()))
         cash = 0
     state.write(victim, cash, taken.victim)
     state.write(taker, taker_cash, taken.taker)
+    if fragment:
+        state.write_book(victim, left)
+        state.write_book(taker, added)
     state.insurance[pool] = insurance - paid - rewarded + penalty - cut
     for market, amount in granted:
         state.deficit[market] = state.deficit.get(market, 0) + amount
@@ -258,11 +305,20 @@ class _Taken(NamedTuple):
     flows: list[tuple[int, int, int]]  # market, social, change of open interest
 
 
-def _socialise(state: State, now: int, positions: Positions, amount: int) -> list[tuple[int, int]]:
-    """Charge the winners, and return the deficit that each market grants: [(market, money)]."""
-    if not amount:
-        return []
+def _socialise(
+    state: State, now: int, positions: Positions, words: Words, amount: int
+) -> list[tuple[int, int]]:
+    """Charge the winners, and return the deficit that each market grants: [(market, money)]. What the losses
+    of the perps of an account with a book do not explain is recorded as market 0."""
     granted = []
+    if words and amount:
+        quotes = [state.markets[market].quote(now, state.max_age) for market, _, _ in positions]
+        lost = sum(max(-value_down(*p[1:], quote), 0) for p, quote in zip(positions, quotes, strict=True))
+        if amount > lost:
+            granted.append((0, amount - lost))
+            amount = lost
+    if not amount:
+        return granted
     for (market, size, _), part in zip(positions, shares(state, now, positions, amount), strict=True):
         if part:
             state.markets[market].charge(size < 0, part, state.open_interest[market])
@@ -294,7 +350,9 @@ def _take_legs(state: State, now: int, taker: int, positions: Positions, closes:
     return _Taken(left, taken, victim_realised, taker_realised, flows)
 
 
-def _judge_victim(state: State, now: int, cash: int, positions: Positions, old_health: int) -> None:
-    equity, _, maintenance, _ = margin(cash, positions, state.markets, now, state.max_age)
+def _judge_victim(
+    state: State, now: int, victim: int, cash: int, positions: Positions, words: Words, old_health: int
+) -> None:
+    equity, _, maintenance, _ = state.measure(now, victim, cash, positions, words)
     if equity - maintenance < old_health:
         raise Refused("liquidation: worsens health")
