@@ -30,6 +30,7 @@ from .options import instrument
 from .options import sheets
 
 implements: IRiskEngine
+implements: ICurves
 
 initializes: ownable
 initializes: ownable_2step[ownable := ownable]
@@ -182,6 +183,29 @@ def _value(
     elif moved > strike:
         value = convert((moved - strike) * 2**28 // moved, int256)
     return value * factor >> 16
+
+
+# ---------------------------------------------------------------- curves
+
+# The exchange values options by the engine of PORTFOLIO accounts.
+
+
+@external
+@view
+def curve(market: uint256, expiry: uint256) -> uint256:
+    """
+    @notice See ICurves.
+    """
+    return staticcall CURVES.curve(market, expiry)
+
+
+@external
+@view
+def sheet(market: uint256, expiry: uint256) -> uint256[36]:
+    """
+    @notice See ICurves.
+    """
+    return staticcall CURVES.sheet(market, expiry)
 
 
 # ---------------------------------------------------------------- the rule
