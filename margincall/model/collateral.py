@@ -1,15 +1,17 @@
 """Spot tokens as collateral: which, how much of them, and whose. The integer twin of Collateral.vy.
 
 Lots are held in books as spot of a market; a token's scale is its units a lot. Sizes in lots, amounts in
-token units. Who may call, pause and the withdrawal rule are asked of the caller.
+token units. Who may call is not modelled: only what is allowed.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from margincall.model.arithmetic import MAX_MARKET, Refused, ceil_div
 from margincall.model.book import MAX_FORWARD, Segment, Words
-from margincall.model.expiry import Holdings, post_book
+from margincall.model.bookings import post_book
+from margincall.model.ledger import State
+
+WITHDRAWAL_RULE = 1
 
 MAX_SCALE = 10**18
 
@@ -48,7 +50,7 @@ class Collateral:
         _check_limits(cap, minimum)
         listing.cap, listing.minimum = cap, minimum
 
-    def deposit(self, state: Holdings, account: int, market: int, arrived: int) -> int:
+    def deposit(self, state: State, now: int, account: int, market: int, arrived: int) -> int:
         """Credit tokens that arrived, in whole lots. Returns them."""
         listing = self._listing(market)
         lots = arrived // listing.scale
@@ -56,32 +58,19 @@ class Collateral:
             raise Refused("collateral: below minimum")
         if listing.total + lots > listing.cap:
             raise Refused("collateral: cap")
-        post_book(state, account, spot(market, lots), False, 0)
+        post_book(state, now, account, spot(market, lots), False, 0)
         listing.total += lots
         listing.balance += arrived
         return lots
 
-    def withdraw(
-        self,
-        state: Holdings,
-        account: int,
-        market: int,
-        amount: int,
-        check: Callable[[], None] = lambda: None,
-    ) -> int:
-        """Take tokens out; whole lots, rounded up, leave the account. Returns them. `check` is called on the
-        state afterwards and raises Refused when the withdrawal rule does not allow it."""
+    def withdraw(self, state: State, now: int, account: int, market: int, amount: int) -> int:
+        """Take tokens out under the withdrawal rule; whole lots, rounded up, leave the account. Returns
+        them."""
         listing = self._listing(market)
         lots = ceil_div(amount, listing.scale)
         if not 0 < lots <= MAX_FORWARD:
             raise Refused("collateral: bad amount")
-        before = state.books.get(account, [])
-        post_book(state, account, spot(market, lots), True, 0)
-        try:
-            check()
-        except Refused:
-            state.books[account] = before
-            raise
+        post_book(state, now, account, spot(market, lots), True, 0, WITHDRAWAL_RULE)
         listing.total -= lots
         listing.balance -= amount
         return lots

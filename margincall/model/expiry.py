@@ -8,27 +8,15 @@ Prices in price units, times in unix seconds, money in 1e-6.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 from margincall.model import accounts
 from margincall.model.arithmetic import MAX_MARKET, MAX_PRICE, Refused
-from margincall.model.book import Book, Words, merge
+from margincall.model.book import Book, merge
 from margincall.model.instrument import DAY, HOUR_OF_EXPIRY, STRIKE_UNIT
+from margincall.model.ledger import State, Words
 
 WINDOW = 1_800
 HIGHEST = MAX_PRICE // STRIKE_UNIT * STRIKE_UNIT
-
-
-class Holdings(Protocol):
-    """What settling changes: cash, perps (who has none and no book is flat) and book words by account,
-    insurance and deficit by pool (0: root accounts), and what expired series paid out and not yet in."""
-
-    cash: dict[int, int]
-    positions: dict[int, tuple]
-    books: dict[int, Words]
-    insurance: dict[int, int]
-    deficit: dict[int, int]
-    unsettled: int
 
 
 @dataclass
@@ -84,7 +72,7 @@ class Expiry:
             fixed = rounded(total, counted) if counted else rounded(price, 1)
         self.tracks[market, expiry] = Track(price, published, total, counted, fixed)
 
-    def settle(self, state: Holdings, ids: Iterable[int], market: int, expiry: int) -> list[tuple[int, int]]:
+    def settle(self, state: State, ids: Iterable[int], market: int, expiry: int) -> list[tuple[int, int]]:
         """Take the series out of these accounts' books and pay what it is worth. Returns (account, payoff)
         of those that held it; the others are passed over. Raises Refused without a price."""
         price = self.settlement(market, expiry)
@@ -92,7 +80,7 @@ class Expiry:
             raise Refused("expiry: no settlement price")
         paid = []
         for account in ids:
-            fragment, payoff = self.book.payoff(state.books.get(account, []), market, expiry, price)
+            fragment, payoff = self.book.payoff(state.books.get(account, ()), market, expiry, price)
             if fragment:
                 post_book(state, account, fragment, True, payoff)
                 paid.append((account, payoff))
@@ -110,20 +98,18 @@ def rounded(total: int, seconds: int) -> int:
     return min(max(nearest, STRIKE_UNIT), HIGHEST)
 
 
-def post_book(state: Holdings, account: int, fragment: Words, negate: bool, cash: int) -> None:
+def post_book(state: State, account: int, fragment: Words, negate: bool, cash: int) -> None:
     """Add a fragment to an account's book (`negate`: take it out) with cash against `unsettled`. What a flat
     account is left owing is paid by insurance, or recorded as deficit of pool 0. Raises Refused."""
     if accounts.is_vault(account) or account == 0:
         raise Refused("clearing: not a root account")
-    book, _ = merge(state.books.get(account, []), fragment, negate)
-    state.books[account] = book
-    if not book:
-        del state.books[account]
-    held = state.cash.get(account, 0) + cash
-    state.unsettled += cash
-    if held < 0 and not book and not state.positions.get(account):
+    book, _ = merge(state.books.get(account, ()), fragment, negate)
+    held, positions = state.cash.get(account, 0) + cash, state.positions.get(account, ())
+    if held < 0 and not (book or positions):
         paid = min(-held, state.insurance.get(0, 0))
         state.insurance[0] = state.insurance.get(0, 0) - paid
         state.deficit[0] = state.deficit.get(0, 0) - held - paid
         held = 0
-    state.cash[account] = held
+    state.write(account, held, positions)
+    state.write_book(account, book)
+    state.unsettled += cash
