@@ -74,8 +74,6 @@ struct Slice:
     quanta: uint256
     after: Standing  # of what stays; its equity counts only what the rule can see
     credit: uint256  # haircut that spot leaving with the slice gives back
-    perps: DynArray[uint256, 64]  # perp words that stay
-    fragment: DynArray[uint256, 48]  # book that leaves
 
 
 struct Settlement:
@@ -214,18 +212,31 @@ def _after(
     """
     s: Slice = empty(Slice)
     s.quanta = quanta
-    s.perps = slices._perps_after(header, words, quotes, quanta)
-    kept: DynArray[uint256, 48] = slices._book_words(header, words)
-    if len(kept) > 0:
-        s.fragment = staticcall BOOK.split(kept, quanta)
-        s.credit = slices._haircut(s.fragment, MARKETS, self._engine(header))
-        reduces: bool = False
-        kept, reduces = staticcall BOOK.merge(kept, s.fragment, True)
-    left: uint256 = 0
-    stays: DynArray[uint256, 64] = []
-    left, stays = slices._with_book(header, s.perps, kept)
+    stays: DynArray[uint256, 64] = slices._perps_after(header, words, quotes, quanta)
+    left: uint256 = header
+    if lanes._book_count(header) != 0:
+        s.credit, left, stays = self._book_after(header, words, stays, quanta)
     s.after = self._standing(left, stays)
     return s
+
+
+@internal
+@view
+def _book_after(
+    header: uint256, words: DynArray[uint256, 64], perps: DynArray[uint256, 64], quanta: uint256
+) -> (uint256, uint256, DynArray[uint256, 64]):
+    """
+    @return credit of a slice of the book, and header and words with what stays of it
+    """
+    kept: DynArray[uint256, 48] = slices._book_words(header, words)
+    fragment: DynArray[uint256, 48] = staticcall BOOK.split(kept, quanta)
+    credit: uint256 = slices._haircut(fragment, MARKETS, self._engine(header))
+    reduces: bool = False
+    kept, reduces = staticcall BOOK.merge(kept, fragment, True)
+    left: uint256 = 0
+    stays: DynArray[uint256, 64] = []
+    left, stays = slices._with_book(header, perps, kept)
+    return credit, left, stays
 
 
 @internal
@@ -236,9 +247,8 @@ def _whole(header: uint256, words: DynArray[uint256, 64]) -> Slice:
     """
     s: Slice = empty(Slice)
     s.quanta = QUANTA
-    s.fragment = slices._book_words(header, words)
-    if len(s.fragment) > 0:
-        s.credit = slices._haircut(s.fragment, MARKETS, self._engine(header))
+    if lanes._book_count(header) != 0:
+        s.credit = slices._haircut(slices._book_words(header, words), MARKETS, self._engine(header))
     return s
 
 
@@ -301,6 +311,9 @@ def _take(
     charges: DynArray[IClearinghouse.Charge, 33] = []
     if s.socialised > 0:
         charges = slices._charges(header, words, quotes, s.socialised)
+    stays: DynArray[uint256, 64] = []
+    if taken.quanta != QUANTA:
+        stays = slices._perps_after(header, words, quotes, taken.quanta)
     legs_taken: DynArray[IClearinghouse.Leg, 32] = []
     for i: uint256 in range(lanes._count(header), bound=32):
         lane: uint256 = lanes._lane(words[i >> 1], i)
@@ -308,7 +321,7 @@ def _take(
         size: int256 = lanes._size(lane)
         closing: int256 = -size
         if taken.quanta != QUANTA:
-            closing += lanes._size(lanes._lane(taken.perps[i >> 1], i))
+            closing += lanes._size(lanes._lane(stays[i >> 1], i))
         if closing == 0:
             continue
         amount: int256 = legs._closing_amount(size, closing, quotes[i])
@@ -323,11 +336,13 @@ def _take(
             price=quotes[i].mark,
         )
     worth: int256 = 0
-    if len(taken.fragment) > 0:
+    fragment: DynArray[uint256, 48] = []
+    if lanes._book_count(header) != 0:
+        fragment = staticcall BOOK.split(slices._book_words(header, words), taken.quanta)
         raw: uint256 = 0
-        raw, worth = self._worth(header, words, taken.fragment, now)
+        raw, worth = self._worth(header, words, fragment, now)
         s.notional += raw
-        log BookTaken(victim=victim, taker=taker, fragment=taken.fragment)
+        log BookTaken(victim=victim, taker=taker, fragment=fragment)
     extcall CLEARINGHOUSE.take_over(
         victim,
         taker,
@@ -335,7 +350,7 @@ def _take(
         worth + convert(s.shortfall, int256) - convert(s.penalty, int256),
         convert(s.cut + s.reward, int256) - worth,
         charges,
-        taken.fragment,
+        fragment,
     )
     log Liquidated(
         victim=victim,
