@@ -10,7 +10,9 @@ from margincall.chain.base import Receipt
 from margincall.model.accounts import CROSS, PORTFOLIO, unpack_header
 from margincall.model.arithmetic import PPM
 from margincall.model.book import Book, Position
+from margincall.model.dials import PLACES, Dials
 from margincall.model.instrument import Instrument
+from margincall.model.options import Options
 from margincall.model.surface import VolReport
 from margincall.protocol.vols import publish_vols
 
@@ -91,6 +93,18 @@ class Desk:
     def grid(self) -> Book:
         """The strike steps of this deployment's markets, with the arithmetic of books."""
         return Book({m.id: m.options.strike_step for m in self.spec.markets if m.options})
+
+    def options_twin(self) -> Options:
+        """The exact model of this deployment's side of options, as it was deployed."""
+        listed = [market for market in self.spec.markets if market.options]
+        options = Options(self.grid(), dials=Dials(self.spec.dials), window=self.spec.curve_window)
+        for place, market in enumerate(listed[:PLACES]):
+            options.dials.track(place, market.id)
+            options.terms[market.id] = market.options.terms
+            options.standard[market.id] = market.options.standard
+            rules = market.options.vols._replace(feed=self.feed.address)
+            options.surface.set_rules(market.id, rules)
+        return options
 
 
 class Portfolios:

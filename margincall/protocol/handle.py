@@ -169,6 +169,7 @@ class Protocol(Desk):
             state.set_market(market.id, market.rules, market.terms)
             state.insurance[market.id] = market.seed
         state.insurance[0] = spec.cross_seed
+        state.options = self.options_twin()
         return state
 
 

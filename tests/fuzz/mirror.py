@@ -29,9 +29,15 @@ def mirror(w: World, roots: list[int]) -> State:
         for account in (root, *(accounts.vault(root, market) for market in state.markets)):
             header, words = w.house.call("account", account)
             cash, count, mode = accounts.unpack_header(header)
-            assert mode == (accounts.mode_of(account) if header else 0)
+            assert mode in ((1,) if accounts.is_vault(account) else (0, 2)) or not header
             state.write(account, cash, accounts.unpack_words(words, count))
+            state.write_book(account, words[count + 1 >> 1 :])
+            if mode == accounts.PORTFOLIO:
+                state.modes[account] = mode
+            assert state.header(account) == header
         state.denied[root >> 96] = w.access.call("denied_modes", f"0x{root >> 96:040x}")
+    state.deficit[0] = w.house.call("deficits", 0)
+    state.unsettled = w.house.call("unsettled")
     state.residue = w.house.call("residue")
     state.paused = w.access.call("paused")
     return state
@@ -42,5 +48,6 @@ def image(state: State) -> dict:
     stored = {name: {k: v for k, v in getattr(state, name).items() if v} for name in State._DICTS}
     return stored | {
         "residue": state.residue,
+        "unsettled": state.unsettled,
         "markets": {market: known.snapshot() for market, known in state.markets.items()},
     }
