@@ -510,13 +510,8 @@ def _take_fees(maker_pool: uint256, maker_fee: uint256, taker_pool: uint256, tak
     share: uint256 = gate._insurance_share()
     maker_part: uint256 = maker_fee * share // units.PPM
     taker_part: uint256 = taker_fee * share // units.PPM
-    if maker_pool == taker_pool:
-        fees: uint256 = maker_fee + taker_fee
-        part: uint256 = maker_part + taker_part
-        ledger._add_pool(maker_pool, convert(part, int256), convert(fees - part, int256))
-    else:
-        ledger._add_pool(maker_pool, convert(maker_part, int256), convert(maker_fee - maker_part, int256))
-        ledger._add_pool(taker_pool, convert(taker_part, int256), convert(taker_fee - taker_part, int256))
+    ledger._add_pool(maker_pool, convert(maker_part, int256), convert(maker_fee - maker_part, int256))
+    ledger._add_pool(taker_pool, convert(taker_part, int256), convert(taker_fee - taker_part, int256))
 
 
 @internal
