@@ -87,6 +87,8 @@ def margin(
     if exact and analysis.PORTFOLIO not in modes:
         raise BadInput("--exact: only the portfolio rule has an exact form; take --mode portfolio or both")
     found = analysis.measure(case, modes, exact)
+    if plot:
+        _draw(found, plot)
     # With --rho or --psi the numbers are meant to differ.
     if account and not (rho or psi) and (said := onchain.difference(protocol, account, found)):
         click.echo(f"note: {said}", err=True)
@@ -94,8 +96,6 @@ def margin(
         click.echo(json.dumps(record(found), indent=2))
     else:
         tables.print_report(console_for(), found)
-    if plot:
-        _draw(found, plot)
 
 
 def _one_of(file, example, account) -> None:

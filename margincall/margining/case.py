@@ -111,7 +111,7 @@ class Case(NamedTuple):
 
     def cross(self) -> Margin:
         """The cross rule's margin; notional is gross. Raises Refused."""
-        terms = dict.fromkeys(self.markets, standard.Terms())
+        terms = {m.id: m.options.standard for m in self.spec.markets if m.options}
         return standard.margin(
             self.cash,
             self.perp_positions(),

@@ -44,7 +44,7 @@ def case_of(protocol: Protocol, account: str, rho: str | None = None, psi: str |
     header, words = protocol.clearinghouse.call("account", account_number)
     cash, count, mode = ids.unpack_header(header)
     spec, markets = protocol.spec, watch.twin.markets
-    book = Book({m.id: m.options.strike_step for m in spec.markets if m.options})
+    book = protocol.grid()
     split = (count + 1) >> 1
     holdings = [
         Holding(Instrument(market), size, entry, entry)

@@ -35,7 +35,7 @@ def test_figures_are_the_twin_s(reports, name):
     twin = rule.margin(at.cash, at.perps(), at.words(), at.risk)
     assert tuple(found.portfolio) == twin[:4]
     assert found.explained.margin == twin
-    terms = dict.fromkeys(at.markets, standard.Terms())
+    terms = {market.id: market.options.standard for market in at.spec.markets}
     crossed = standard.margin(
         at.cash, at.perp_positions(), at.words(), at.risk, at.markets, terms, at.now, at.spec.max_age
     )
