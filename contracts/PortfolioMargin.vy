@@ -13,11 +13,13 @@
 from snekmate.auth import ownable
 from snekmate.auth import ownable_2step
 
+from .interfaces import IPortfolio
 from .interfaces import IRiskEngine
 from .margin import dials
 from .margin import portfolio
 from .options import curves
 
+implements: IPortfolio
 implements: IRiskEngine
 
 initializes: ownable
@@ -46,6 +48,7 @@ exports: (
     portfolio.initial,
     portfolio.close_out,
     portfolio.haircut,
+    portfolio.nets,
     portfolio.set_risk_terms,
 )
 

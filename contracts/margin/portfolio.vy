@@ -25,6 +25,7 @@ from snekmate.auth import ownable
 from . import dials
 from ..interfaces import IBook
 from ..interfaces import IMarkets
+from ..interfaces import IPortfolio
 from ..ledger import lanes
 from ..math import rounding
 from ..math import units
@@ -71,17 +72,6 @@ struct RiskTerms:
     range_im: uint256
     haircut: uint256  # ppm of spot collateral, a multiple of 100
     short_floor: uint256  # ppm of notional that a short option needs at least, likewise
-
-
-struct Nets:
-    count: uint256  # underlyings
-    equity: int256
-    notional: uint256  # of the net deltas
-    price: uint256[8]
-    rest: int256[8]  # what the lanes lack: linear part less error bound, 2**-28 lots
-    short: uint256[8]  # contracts
-    terms: uint256[8]
-    sums: uint256[6][8]  # the accumulators of each underlying
 
 
 event RiskTermsSet:
@@ -133,7 +123,7 @@ def margin(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256, u
     """
     @notice See IRiskEngine. Notional: of the net delta of each underlying.
     """
-    n: Nets = self._nets(header, words)
+    n: IPortfolio.Nets = self._nets(header, words)
     d: uint256[4] = self._dials_of(n.count)
     return (
         n.equity,
@@ -149,7 +139,7 @@ def initial(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256):
     """
     @notice See IRiskEngine.
     """
-    n: Nets = self._nets(header, words)
+    n: IPortfolio.Nets = self._nets(header, words)
     d: uint256[4] = self._dials_of(n.count)
     return n.equity, self._requirement(n, INITIAL, d[0], d[1])
 
@@ -161,10 +151,19 @@ def close_out(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256
     @notice See IRiskEngine. The requirement is homogeneous, so the slope is all of it; the
             penalty is a share of it, because a hedged book has a huge notional.
     """
-    n: Nets = self._nets(header, words)
+    n: IPortfolio.Nets = self._nets(header, words)
     d: uint256[4] = self._dials_of(n.count)
     maintenance: uint256 = self._requirement(n, 0, d[2], d[3])
     return n.equity, maintenance, maintenance, rounding._div_up(maintenance * KAPPA, units.PPM)
+
+
+@external
+@view
+def nets(header: uint256, words: DynArray[uint256, 64]) -> IPortfolio.Nets:
+    """
+    @notice See IPortfolio.
+    """
+    return self._nets(header, words)
 
 
 @external
@@ -201,11 +200,11 @@ def _risk(market: uint256) -> uint256:
 
 @internal
 @view
-def _nets(header: uint256, words: DynArray[uint256, 64]) -> Nets:
+def _nets(header: uint256, words: DynArray[uint256, 64]) -> IPortfolio.Nets:
     """
     @notice Everything that the account holds in each underlying, valued in every scenario.
     """
-    n: Nets = empty(Nets)
+    n: IPortfolio.Nets = empty(IPortfolio.Nets)
     held: int256[64] = empty(int256[64])
     wanted: uint256 = 0
     for i: uint256 in range(lanes._count(header), bound=32):
@@ -379,7 +378,7 @@ def _lots(lane: uint256, rest: int256) -> int256:
 
 @internal
 @pure
-def _requirement(n: Nets, kind: uint256, rho: uint256, psi: uint256) -> uint256:
+def _requirement(n: IPortfolio.Nets, kind: uint256, rho: uint256, psi: uint256) -> uint256:
     """
     @notice R of the title and the least of short options, money, rounded up.
     @param kind 0 maintenance, 48 initial: where its weights start in the terms
