@@ -60,7 +60,7 @@ def margin(
 
     FILE is JSON or CSV with columns instrument,size[,entry], "-" for standard input; sizes are coins, entries
     USD a coin. Instruments are BTC, BTC-SPOT, BTC-27DEC26 and BTC-27DEC26-100000-C. A JSON object may hold
-    the market too: cash, now, prices, vols, smile; options go before the file. The numbers are those of the
+    the market too: cash, now, prices, vols, smile; what an option says wins. The numbers are those of the
     contracts, to the unit.
 
     \b

@@ -52,7 +52,7 @@ def test_equal_instruments_add_up():
     assert [(h.lots, h.amount) for h in got.holdings] == [(150_000_000, 138_000 * 10**6)]
 
 
-def test_options_go_before_the_file():
+def test_options_win_over_the_file():
     held = _file(("BTC", "1"), vols={"BTC": "0.9"})
     got = case_of(
         held, Assumptions(cash="5", now="2026-11-21T08:00Z", prices={"BTC": "50000"}, rho="1", psi="0")
