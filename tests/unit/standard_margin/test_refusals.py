@@ -57,9 +57,8 @@ def test_made_of_contracts():
     with bench(PLAIN) as b:
         made = [b.protocol.markets.address, b.protocol.book.address, b.protocol.portfolio.address]
         for place in range(3):
-            wrong = [*made[:place], b.owner, *made[place + 1 :]]
-            artifact = b.protocol.standard.artifact
-            assert refused(lambda w=wrong: b.chain.deploy(artifact, *w)) == "standard: bad address"
+            args = [b.protocol.standard.artifact, *made[:place], b.owner, *made[place + 1 :]]
+            assert refused(lambda a=args: b.chain.deploy(*a)) == "standard: bad address"
 
 
 def check(b, reason: str, perps, words) -> None:
