@@ -33,6 +33,7 @@ CONTRACTS = (
     "Modes",
     "Liquidation",
     "Lens",
+    "PortfolioLens",
     "Access",
     "Book",
     "Surface",
@@ -113,6 +114,7 @@ def deploy(
     modes = new("Modes", house.address, markets.address)
     liquidation = new("Liquidation", house.address, markets.address, spec.liquidator_share, spec.reward)
     new("Lens", house.address, markets.address)
+    new("PortfolioLens", house.address)
     surface = new("Surface")
     pricing = new("Pricing")
     portfolio = new("PortfolioMargin", markets.address, book.address, pricing.address, tuple(spec.dials))

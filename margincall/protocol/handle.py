@@ -56,6 +56,7 @@ class Protocol(Desk):
         self.expiry = contracts["Expiry"]
         self.collateral = contracts["Collateral"]
         self.lens = contracts["Lens"]
+        self.portfolio_lens = contracts["PortfolioLens"]
         self.feed = contracts["SignedFeed"]
         self.timelock = contracts["Timelock"]
         self.scale = 10 ** (spec.token_decimals - 6)
@@ -340,6 +341,12 @@ class Account(Portfolios):
         """Margin summary (money in 1e-6 USD) of this account, or of its vault in `symbol`."""
         account = self.id if symbol is None else self.vault(symbol, number)
         return self.protocol.lens.call("summary", account)
+
+    def explain(self, initial: bool = False):
+        """What makes this account's maintenance (or initial) margin under portfolio margin: the worst
+        scenarios, the dials, the instrument that drives it (contracts/PortfolioLens.vy; scenarios are
+        numbered as `margincall.model.portfolio.SCENARIOS`)."""
+        return self.protocol.portfolio_lens.call("explain", self.id, initial)
 
     def liquidation_price(self, symbol: str, mode: str = CROSS, number: int = 0) -> int | None:
         """Price units at which the account (or its vault) becomes liquidatable; None: never."""
