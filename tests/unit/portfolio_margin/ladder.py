@@ -1,0 +1,30 @@
+"""The ladder book: calls of one expiry sold at 2,000, 2,100 ... while the grid reaches, then denser."""
+
+from __future__ import annotations
+
+import math
+
+from margincall.model.instrument import CALL, CONTRACT, PERP
+from margincall.specification.portfolio import Position
+from tests.fuzz.portfolios import DAY, NOW, Sample, Smile, first_expiry
+
+MARKET, PRICE, STEP = 2, 2_000 * 10**7, 5 * 10**7  # like ETH: 2,000 USD, strikes 5 USD apart
+EXPIRY = first_expiry(NOW) + 29 * DAY
+SMILE = Smile(600_000, 0, 0)
+SIZE = 1_000  # contracts of each
+
+
+def strikes(count: int, price: int = 2_000) -> list[int]:
+    """USD, in the order in which the book takes them: none further than 0.75 in the log."""
+    found: list[int] = []
+    for step in (100, 50, 25, 5):
+        reach = range(price, int(price * math.exp(0.75)) + 1, step)
+        found += [strike for strike in reach if strike not in found]
+    return found[:count]
+
+
+def ladder(count: int, perp: int = 10 * CONTRACT) -> Sample:
+    """`count` calls sold, and a perp."""
+    calls = [Position(MARKET, CALL, EXPIRY, k * 10**7, -SIZE * CONTRACT, 0) for k in strikes(count)]
+    perps = [Position(MARKET, PERP, 0, 0, perp, 0)] if perp else []
+    return Sample("ladder", {MARKET: PRICE}, {MARKET: STEP}, {(MARKET, EXPIRY): SMILE}, (*perps, *calls))
