@@ -117,7 +117,7 @@ def _plan_book(state: State, now: int, victim: int, max_quanta: int) -> Plan:
         raise Refused("liquidation: healthy")
     taken = slices.choose(account, max_quanta)
     full = taken.quanta == QUANTA
-    penalty = standing.penalty - taken.after.penalty
+    penalty = max(standing.penalty - taken.after.penalty, 0)
     if full:
         penalty = min(standing.penalty, max(standing.equity + taken.credit, 0))
     cut = penalty * state.liquidator_share // PPM
