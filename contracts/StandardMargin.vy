@@ -7,11 +7,12 @@
 @license GNU Affero General Public License v3.0 only
 @notice The margin rule of CROSS accounts that hold a book (options/book.vy): position by
         position, no offsets. Perps as the base engine judges them. An option bought requires
-        its own value, so it backs nothing else; an option sold requires, beside its mark,
+        what equity holds of it, so it backs nothing else, and paid for it is never liquidated;
+        an option sold requires, beside its mark,
             max(a * S - out-of-the-money amount, b * S).
         A dated future is like a perp of its market at the rates of the first tier. Spot counts
         less its haircut and requires nothing. Options are valued on the curves of the portfolio
-        rule; their error bound is taken from equity.
+        rule; their error bound is taken from equity, but leaves no option bought below zero.
 """
 
 from snekmate.auth import ownable
@@ -278,7 +279,8 @@ def _options(
     if book._short(head) > 0:
         rates = self._terms[u.market]
         assert rates != 0, "standard: no terms"
-    u.value -= convert(sheets._err(word) * book._gross(head), int256)
+    err: int256 = convert(sheets._err(word), int256)
+    u.value -= err * convert(book._gross(head), int256)
     for i: uint256 in range(book._count(head), bound=128):
         lane: uint256 = book._lane(words[at + 1 + (i >> 2)], i)
         size: int256 = book._size(lane)
@@ -316,10 +318,12 @@ def _options(
             if put:
                 linear -= size * instrument.CONTRACT
                 money -= size * strike // 10_000
-            lots: int256 = value * instrument.CONTRACT + linear * VALUE
-            worth: uint256 = convert(max(rounding._ceil_div(lots * price, VALUE_SCALE) - money, 0), uint256)
-            sums.initial += worth
-            sums.maintenance += worth
+            # Rounded down: in all no more than equity holds of what was bought.
+            lots: int256 = (value - size * err) * instrument.CONTRACT + linear * VALUE
+            worth: int256 = rounding._floor_div(lots * price, VALUE_SCALE) - money
+            sums.initial += lanes._bits(max(worth, 0))
+            sums.maintenance += lanes._bits(max(worth, 0))
+            sums.equity += max(-worth, 0)
         else:
             otm: int256 = strike - price
             if put:

@@ -1,12 +1,13 @@
 """The margin rule of CROSS accounts that hold a book: position by position, no offsets.
 
 Perps as in `margin`. A dated future is like a perp of its market at the rates of the first tier. An option
-bought is worth its mark and requires as much, so it backs nothing else; an option sold requires
+bought requires what equity holds of it, so it backs nothing else and paid for it is never liquidated: its
+mark less the curve's error bound, and not below 0; an option sold requires
 max(a * S - out-of-the-money amount, b * S) beside its mark, which equity holds as a debt. Spot counts with
 its haircut and requires nothing. Equity is rounded down, requirements up, position by position.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from margincall.model import margin as cross
@@ -32,11 +33,12 @@ class Terms(NamedTuple):
 
 class Leg(NamedTuple):
     """What one position of a book requires, money; its notional (lots * price) as far as it can lose more
-    than it is worth."""
+    than it is worth. credit: what equity gets back of an option bought that its error bound took below 0."""
 
     initial: int
     maintenance: int
     raw: int
+    credit: int = 0
 
 
 def check_terms(terms: Terms, penalty: int = 0) -> None:
@@ -70,7 +72,7 @@ def legs(words: Sequence[int], risk: Risk, markets: Mapping[int, Market], terms:
         for name, size in segment.lanes:
             if size > 0:
                 value = option_value(risk, market, portfolio.usable(risk, market, expiry), name, size)
-                yield market, Leg(value, value, 0)
+                yield market, Leg(max(value, 0), max(value, 0), 0, max(-value, 0))
             else:
                 if market not in terms:
                     raise Refused("standard: no terms")
@@ -79,14 +81,15 @@ def legs(words: Sequence[int], risk: Risk, markets: Mapping[int, Market], terms:
 
 
 def option_value(risk: Risk, market: int, curve: Curve, name: int, size: int) -> int:
-    """Value at the mark of `size` contracts bought, money, rounded up and not below 0."""
+    """Value at the mark of `size` contracts bought less its error bound, money, rounded down: in all no more
+    than equity holds of them."""
     net = Exposure(market, risk.prices[market])
     portfolio.add_lane(net, curve, name & MAX_CODE, size, risk.strike)
     if name & PUT_FLAG:
         net.lin -= size * CONTRACT
         net.money -= size * risk.strike(market, name & MAX_CODE) // STRIKE_UNIT
-    lots = net.values[MARK] * CONTRACT + net.lin * VALUE
-    return max(-(-lots * net.price // (VALUE * NOTIONAL_SCALE)) - net.money, 0)
+    lots = (net.values[MARK] - curve.err * size) * CONTRACT + net.lin * VALUE
+    return lots * net.price // (VALUE * NOTIONAL_SCALE) - net.money
 
 
 def sold(contracts: int, price: int, strike: int, is_put: bool, terms: Terms) -> Leg:
@@ -105,9 +108,11 @@ def _future(lots: int, price: int, market: Market) -> Leg:
     return Leg(-(-raw * bracket.imf // RATE_SCALE), -(-raw * bracket.mmf // RATE_SCALE), raw)
 
 
-def book_equity(words: Sequence[int], risk: Risk) -> int:
-    """What the book adds to equity at the marks, money, rounded down per underlying."""
-    return portfolio.equity_of(0, (), portfolio.exposures((), words, risk))
+def book_equity(words: Sequence[int], risk: Risk, parts: Iterable[Leg]) -> int:
+    """What the book, whose legs are `parts`, adds to equity at the marks, money, rounded down per
+    underlying."""
+    value = portfolio.equity_of(0, (), portfolio.exposures((), words, risk))
+    return value + sum(leg.credit for leg in parts)
 
 
 def margin(
@@ -125,7 +130,7 @@ def margin(
     base = cross.margin(cash, positions, markets, now, max_age)
     parts = [leg for _, leg in legs(words, risk, markets, terms)]
     return Margin(
-        base.equity + book_equity(words, risk),
+        base.equity + book_equity(words, risk, parts),
         base.initial + sum(leg.initial for leg in parts),
         base.maintenance + sum(leg.maintenance for leg in parts),
         base.notional - (-sum(leg.raw for leg in parts) // NOTIONAL_SCALE),
@@ -146,8 +151,10 @@ def close_out(
     options sold. Raises Refused on a stale price or curve."""
     base = cross.close_out(cash, positions, markets, now, max_age)
     equity, maintenance, slope, penalty = base
-    for market, leg in legs(words, risk, markets, terms):
+    parts = list(legs(words, risk, markets, terms))
+    for market, leg in parts:
         maintenance += leg.maintenance
         slope += leg.maintenance
         penalty += -(-leg.raw * markets[market].terms.penalty // RATE_SCALE)
-    return CloseOut(equity + book_equity(words, risk), maintenance, slope, penalty)
+    equity += book_equity(words, risk, [leg for _, leg in parts])
+    return CloseOut(equity, maintenance, slope, penalty)
