@@ -113,11 +113,11 @@ def liquidate(victim: uint256, taker: uint256, max_quanta: uint256) -> uint256:
     assert not lanes._is_flat(header), "liquidation: no position"
     now: Standing = self._standing(header, words)
     assert now.equity < convert(now.maintenance, int256), "liquidation: healthy"
-    quotes: DynArray[IMarkets.Pin, 32] = self._quotes(header, words)
+    marks: DynArray[uint256, 32] = slices._marks(header, words, MARKETS)
     s: Slice = self._whole(header, words)
     if now.equity >= convert(now.penalty, int256):
-        s = self._slice(header, words, quotes, now, max_quanta)
-    self._take(victim, taker, header, words, s, quotes, now)
+        s = self._slice(header, words, marks, now, max_quanta)
+    self._take(victim, taker, header, words, s, marks, now)
     return s.quanta
 
 
@@ -138,8 +138,8 @@ def preview(victim: uint256) -> (uint256, int256, uint256, uint256):
         return 0, now.equity, now.maintenance, 0
     s: Slice = self._whole(header, words)
     if now.equity >= convert(now.penalty, int256):
-        s = self._slice(header, words, self._quotes(header, words), now, QUANTA)
-    due: uint256 = now.penalty - s.after.penalty
+        s = self._slice(header, words, slices._marks(header, words, MARKETS), now, QUANTA)
+    due: uint256 = self._cost(now, s)
     if s.quanta == QUANTA:
         due = min(due, convert(max(now.equity + convert(s.credit, int256), 0), uint256))
     return s.quanta, now.equity, now.maintenance, due
@@ -153,7 +153,7 @@ def preview(victim: uint256) -> (uint256, int256, uint256, uint256):
 def _slice(
     header: uint256,
     words: DynArray[uint256, 64],
-    quotes: DynArray[IMarkets.Pin, 32],
+    marks: DynArray[uint256, 32],
     now: Standing,
     max_quanta: uint256,
 ) -> Slice:
@@ -180,7 +180,7 @@ def _slice(
             more = max(convert(rounding._ceil_div(quanta_left * missing, freed), uint256), 1)
         low = high
         high = min(high + more, max_quanta)
-        best = self._after(header, words, quotes, high)
+        best = self._after(header, words, marks, high)
         missing = self._missing(now, best)
         if missing <= 0:
             break
@@ -190,7 +190,7 @@ def _slice(
     for step: uint256 in range(12):
         if high - low <= 1:
             break
-        candidate: Slice = self._after(header, words, quotes, probe)
+        candidate: Slice = self._after(header, words, marks, probe)
         if self._missing(now, candidate) <= 0:
             high = probe
             best = candidate
@@ -205,17 +205,17 @@ def _slice(
 @internal
 @view
 def _after(
-    header: uint256, words: DynArray[uint256, 64], quotes: DynArray[IMarkets.Pin, 32], quanta: uint256
+    header: uint256, words: DynArray[uint256, 64], marks: DynArray[uint256, 32], quanta: uint256
 ) -> Slice:
     """
     @notice What stays and what leaves at a slice of `quanta`.
     """
     s: Slice = empty(Slice)
     s.quanta = quanta
-    stays: DynArray[uint256, 64] = slices._perps_after(header, words, quotes, quanta)
     left: uint256 = header
+    stays: DynArray[uint256, 64] = slices._perps_after(header, words, marks, quanta)
     if lanes._book_count(header) != 0:
-        s.credit, left, stays = self._book_after(header, words, stays, quanta)
+        s.credit, left, stays = self._book_after(header, words, marks, quanta)
     s.after = self._standing(left, stays)
     return s
 
@@ -223,7 +223,7 @@ def _after(
 @internal
 @view
 def _book_after(
-    header: uint256, words: DynArray[uint256, 64], perps: DynArray[uint256, 64], quanta: uint256
+    header: uint256, words: DynArray[uint256, 64], marks: DynArray[uint256, 32], quanta: uint256
 ) -> (uint256, uint256, DynArray[uint256, 64]):
     """
     @return credit of a slice of the book, and header and words with what stays of it
@@ -235,7 +235,7 @@ def _book_after(
     kept, reduces = staticcall BOOK.merge(kept, fragment, True)
     left: uint256 = 0
     stays: DynArray[uint256, 64] = []
-    left, stays = slices._with_book(header, perps, kept)
+    left, stays = slices._with_book(header, slices._perps_after(header, words, marks, quanta), kept)
     return credit, left, stays
 
 
@@ -259,8 +259,20 @@ def _missing(now: Standing, s: Slice) -> int256:
     @notice What a slice leaves missing to the target (money * ppm); its cost is the
             difference of the penalties before and after it.
     """
-    equity: int256 = now.equity - convert(now.penalty - s.after.penalty, int256) + convert(s.credit, int256)
+    cost: int256 = convert(now.penalty, int256) - convert(s.after.penalty, int256)
+    equity: int256 = now.equity - cost + convert(s.credit, int256)
     return convert(TARGET * s.after.maintenance, int256) - equity * convert(units.PPM, int256)
+
+
+@internal
+@pure
+def _cost(now: Standing, s: Slice) -> uint256:
+    """
+    @notice What a slice costs. One that takes more of a hedge than of what it hedges (whole
+            contracts, smallest notionals) can raise the requirement: it costs nothing, and
+            the clearinghouse refuses it unless health rises.
+    """
+    return now.penalty - min(s.after.penalty, now.penalty)
 
 
 @internal
@@ -281,15 +293,6 @@ def _standing(header: uint256, words: DynArray[uint256, 64]) -> Standing:
     return now
 
 
-@internal
-@view
-def _quotes(header: uint256, words: DynArray[uint256, 64]) -> DynArray[IMarkets.Pin, 32]:
-    quotes: DynArray[IMarkets.Pin, 32] = []
-    for i: uint256 in range(lanes._count(header), bound=32):
-        quotes.append(staticcall MARKETS.quote(lanes._market(lanes._lane(words[i >> 1], i))))
-    return quotes
-
-
 # ---------------------------------------------------------------- internal: the take-over
 
 
@@ -300,7 +303,7 @@ def _take(
     header: uint256,
     words: DynArray[uint256, 64],
     taken: Slice,
-    quotes: DynArray[IMarkets.Pin, 32],
+    marks: DynArray[uint256, 32],
     now: Standing,
 ):
     """
@@ -310,10 +313,10 @@ def _take(
     s: Settlement = self._settlement(now, taken, lanes._vault_market(victim))
     charges: DynArray[IClearinghouse.Charge, 33] = []
     if s.socialised > 0:
-        charges = slices._charges(header, words, quotes, s.socialised)
-    stays: DynArray[uint256, 64] = []
+        charges = slices._charges(header, words, MARKETS, s.socialised)
+    stays: DynArray[uint256, 16] = []
     if taken.quanta != QUANTA:
-        stays = slices._perps_after(header, words, quotes, taken.quanta)
+        stays = slices._perps_after(header, words, marks, taken.quanta)
     legs_taken: DynArray[IClearinghouse.Leg, 32] = []
     for i: uint256 in range(lanes._count(header), bound=32):
         lane: uint256 = lanes._lane(words[i >> 1], i)
@@ -324,16 +327,17 @@ def _take(
             closing += lanes._size(lanes._lane(stays[i >> 1], i))
         if closing == 0:
             continue
-        amount: int256 = legs._closing_amount(size, closing, quotes[i])
+        quote: IMarkets.Pin = staticcall MARKETS.quote(market)
+        amount: int256 = legs._closing_amount(size, closing, quote)
         legs_taken.append(IClearinghouse.Leg(market=market, change=closing, amount=amount))
-        s.notional += lanes._bits(abs(closing)) * quotes[i].mark
+        s.notional += lanes._bits(abs(closing)) * quote.mark
         log LegTaken(
             victim=victim,
             market=market,
             mode=lanes._mode(header),
             size=-closing,
             size_left=size + closing,
-            price=quotes[i].mark,
+            price=quote.mark,
         )
     worth: int256 = 0
     fragment: DynArray[uint256, 48] = []
@@ -387,7 +391,7 @@ def _worth(
     kept, reduces = staticcall BOOK.merge(kept, slices._without_spot(fragment), True)
     left: uint256 = 0
     stays: DynArray[uint256, 64] = []
-    left, stays = slices._with_book(header, words, kept)
+    left, stays = slices._with_book(header, slices._perp_words(header, words), kept)
     without: Standing = self._standing(left, stays)
     return raw, now.equity - without.equity + convert(spot, int256)
 
@@ -402,7 +406,7 @@ def _settlement(now: Standing, taken: Slice, pool: uint256) -> Settlement:
     s: Settlement = empty(Settlement)
     full: bool = taken.quanta == QUANTA
     equity: int256 = now.equity + convert(taken.credit, int256)
-    s.penalty = now.penalty - taken.after.penalty
+    s.penalty = self._cost(now, taken)
     if full:
         s.penalty = min(now.penalty, convert(max(equity, 0), uint256))
     s.cut = s.penalty * LIQUIDATOR_SHARE // units.PPM

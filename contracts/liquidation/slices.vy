@@ -26,26 +26,28 @@ QUANTA: constant(uint256) = 1_000  # a slice is a multiple of 1 / QUANTA of the 
 @internal
 @pure
 def _perps_after(
-    header: uint256, words: DynArray[uint256, 64], quotes: DynArray[IMarkets.Pin, 32], quanta: uint256
-) -> DynArray[uint256, 64]:
+    header: uint256, words: DynArray[uint256, 64], marks: DynArray[uint256, 32], quanta: uint256
+) -> DynArray[uint256, 16]:
     """
     @notice The perp words that stay when `quanta` of every leg are closed: rounded up to
             whole lots, at least the market's smallest notional, and nothing smaller than
             it stays.
+    @param marks of each leg's market: mark 40 | least notional (`_marks`)
     @return words with the sizes that stay (their entries are not adjusted: the margin rule
             is asked for requirements only)
     """
-    left: DynArray[uint256, 64] = []
+    left: DynArray[uint256, 16] = []
     for i: uint256 in range(lanes._count(header), bound=32):
         lane: uint256 = lanes._lane(words[i >> 1], i)
         size: int256 = lanes._size(lane)
         lots: uint256 = lanes._bits(abs(size))
-        smallest: uint256 = terms._min_notional(quotes[i].terms) * units.NOTIONAL_SCALE
+        mark: uint256 = marks[i] & units.MAX_PRICE
+        smallest: uint256 = (marks[i] >> 40) * units.NOTIONAL_SCALE
         closed: uint256 = max(
-            rounding._div_up(lots * quanta, QUANTA), rounding._div_up(smallest, quotes[i].mark)
+            rounding._div_up(lots * quanta, QUANTA), rounding._div_up(smallest, mark)
         )
         stays: uint256 = 0
-        if closed < lots and (lots - closed) * quotes[i].mark >= smallest:
+        if closed < lots and (lots - closed) * mark >= smallest:
             stays = lots - closed
         signed: int256 = convert(stays, int256) if size > 0 else -convert(stays, int256)
         packed: uint256 = lanes._pack(lanes._market(lane), signed, lanes._entry(lane))
@@ -67,16 +69,38 @@ def _book_words(header: uint256, words: DynArray[uint256, 64]) -> DynArray[uint2
 
 
 @internal
+@pure
+def _perp_words(header: uint256, words: DynArray[uint256, 64]) -> DynArray[uint256, 16]:
+    perps: DynArray[uint256, 16] = []
+    for i: uint256 in range(lanes._perp_words(header), bound=16):
+        perps.append(words[i])
+    return perps
+
+
+@internal
+@view
+def _marks(header: uint256, words: DynArray[uint256, 64], markets: IMarkets) -> DynArray[uint256, 32]:
+    """
+    @return Of each perp's market: mark 40 | least notional
+    """
+    marks: DynArray[uint256, 32] = []
+    for i: uint256 in range(lanes._count(header), bound=32):
+        quote: IMarkets.Pin = staticcall markets.quote(lanes._market(lanes._lane(words[i >> 1], i)))
+        marks.append(quote.mark | (terms._min_notional(quote.terms) << 40))
+    return marks
+
+
+@internal
 @view
 def _with_book(
-    header: uint256, perps: DynArray[uint256, 64], kept: DynArray[uint256, 48]
+    header: uint256, perps: DynArray[uint256, 16], kept: DynArray[uint256, 48]
 ) -> (uint256, DynArray[uint256, 64]):
     """
     @return header and words of the perps of `perps` with another book
     """
     words: DynArray[uint256, 64] = []
-    for i: uint256 in range(lanes._perp_words(header), bound=16):
-        words.append(perps[i])
+    for word: uint256 in perps:
+        words.append(word)
     for word: uint256 in kept:
         words.append(word)
     return lanes._with_book(header, len(kept)), words
@@ -147,11 +171,11 @@ def _without_spot(fragment: DynArray[uint256, 48]) -> DynArray[uint256, 48]:
 
 
 @internal
-@pure
+@view
 def _charges(
     header: uint256,
     words: DynArray[uint256, 64],
-    quotes: DynArray[IMarkets.Pin, 32],
+    markets: IMarkets,
     amount: uint256,
 ) -> DynArray[IClearinghouse.Charge, 33]:
     """
@@ -163,7 +187,8 @@ def _charges(
     total: uint256 = 0
     for i: uint256 in range(lanes._count(header), bound=32):
         lane: uint256 = lanes._lane(words[i >> 1], i)
-        unrealised: int256 = legs._value_down(lanes._size(lane), lanes._entry(lane), quotes[i])
+        quote: IMarkets.Pin = staticcall markets.quote(lanes._market(lane))
+        unrealised: int256 = legs._value_down(lanes._size(lane), lanes._entry(lane), quote)
         weights.append(convert(max(-unrealised, 0), uint256))
         total += weights[i]
     charges: DynArray[IClearinghouse.Charge, 33] = []
@@ -175,7 +200,9 @@ def _charges(
         # What the open legs lose does not explain the shortfall: no single one bears it.
         total = 0
         for i: uint256 in range(lanes._count(header), bound=32):
-            weights[i] = lanes._bits(abs(lanes._size(lanes._lane(words[i >> 1], i)))) * quotes[i].mark
+            lane: uint256 = lanes._lane(words[i >> 1], i)
+            quote: IMarkets.Pin = staticcall markets.quote(lanes._market(lane))
+            weights[i] = lanes._bits(abs(lanes._size(lane))) * quote.mark
             total += weights[i]
     last: uint256 = 0
     for i: uint256 in range(len(weights), bound=32):
