@@ -74,6 +74,14 @@ def test_nobody_fixes_a_price_before_expiry_or_with_an_older_price(desk):
     assert desk.show(120_000, desk.expiry + 6 * DAY) == desk.units(100_000)  # two seconds counted
 
 
+def test_a_price_from_before_that_is_shown_late_opens_the_average_only(desk):
+    desk.publish(100_000, desk.expiry - 10)
+    assert desk.observe(at=desk.expiry + 300) == 0
+    with pytest.raises(Reverted, match="expiry: no settlement price"):
+        desk.contract.send(desk.w.stranger, "settle", [], 1, desk.expiry)
+    assert desk.show(120_000, desk.expiry + 400) == desk.units(100_000)
+
+
 def test_a_price_is_fixed_once(desk):
     fixed = desk.fix(100_000)
     for usd, late in ((110_000, 500), (130_000, 1_000), (100_000, 3 * DAY)):

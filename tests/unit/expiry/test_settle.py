@@ -5,7 +5,7 @@ from itertools import permutations
 import pytest
 
 from margincall.model.instrument import CONTRACT
-from tests.unit.clearinghouse.world import DEFAULT, THIN, USD, world
+from tests.unit.clearinghouse.world import DEFAULT, THIN, USD, many_markets, world
 from tests.unit.expiry.desk import Desk
 
 DAY = 86_400
@@ -173,6 +173,23 @@ def test_a_debt_stays_with_who_holds_something_else(desk):
     desk.settle([a, b])
     assert desk.w.cash(b.id) == held - 40 * USD < 0
     assert desk.w.pool(0) == insured
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_perps_stay(side):
+    """Words of perps come before those of the book, and are not read as such."""
+    with world(many_markets(5)) as w:
+        desk = Desk(w)
+        a, b = desk.trader("a", 100_000), desk.trader("b", 100_000)
+        for number in range(1, 6):
+            a.trade(f"M{number}", f"{side * number / 10}")
+        held = w.held(a.id)
+        assert len(held) == 5
+        desk.give(a, b, "M1-100000-C", 100)
+        desk.fix(104_000, "M1")
+        assert desk.settle([a, b], "M1") == [(a.id, 40 * USD), (b.id, -40 * USD)]
+        assert w.held(a.id) == held
+        assert desk.book(a) == []
 
 
 def test_a_long_book_of_many_strikes(desk):
