@@ -1,4 +1,4 @@
-"""Options to test with: two expiries of every market with fresh curves, and accounts under portfolio margin."""
+"""Options to test with: two expiries of each market with fresh curves, accounts under portfolio margin."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ import pytest
 
 from margincall.model.book import Segment
 from tests.unit.clearinghouse.series import Series
-from tests.unit.clearinghouse.world import LIQUIDATION, TRADE, USD, Refusals, check, world
+from tests.unit.clearinghouse.world import LIQUIDATION, TRADE, USD, Refusals, check
 
 refusal = Refusals()
 SOURCE = 3  # the third kind of door

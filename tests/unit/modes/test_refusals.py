@@ -3,6 +3,7 @@
 import pytest
 
 from tests.unit.clearinghouse.world import USD, Refusals, check, reasons_in
+from tests.unit.modes.test_portfolio_mode import refusal as of_portfolio
 
 refusal = Refusals()
 
@@ -272,8 +273,8 @@ def isolating_in_a_closing_market(w):
 
 def test_every_reason_is_provoked():
     given = reasons_in("Modes.vy")
-    assert len(given) == 15
-    assert given <= refusal.reasons
+    assert len(given) == 16
+    assert given <= refusal.reasons | of_portfolio.reasons
 
 
 @pytest.mark.parametrize(("reason", "spec", "token", "case"), refusal.cases)
