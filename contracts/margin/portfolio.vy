@@ -8,12 +8,6 @@
 @notice The margin rule of PORTFOLIO accounts: the worst loss of the whole account over 24
         scenarios an underlying, spot, perps, futures and options netted, then combined over
         underlyings by the stress dials.
-
-        Scenarios: log moves of the price in steps of 5 %; vol up and down at -4 .. +3
-        steps, vol unmoved at -8, -6 .. +6. A scenario beyond an underlying's range R counts
-        with weight R / |move|. Loss of underlying u in scenario j: x_u(j); L_u its worst.
-        R = psi * max_j [rho * sum x_u(j) + (1 - rho) * max x_u(j)+]+
-            + (1 - psi) * (rho * sum L_u + (1 - rho) * max L_u)
 @dev An option costs one lookup of three windows in its expiry's curve (options/curves.vy):
      a window is one unaligned word of 16 lanes, so 8 moves at two vols, or 8 of 16 moves at
      the mark vol, are multiplied and added at once. Four 64-bit lanes an accumulator, biased
@@ -23,6 +17,7 @@
 
 from snekmate.auth import ownable
 from . import dials
+from . import scenarios
 from ..interfaces import IBook
 from ..interfaces import IMarkets
 from ..interfaces import IPortfolio
@@ -39,32 +34,19 @@ uses: curves
 
 MAX_UNDERLYINGS: constant(uint256) = 8
 KAPPA: constant(uint256) = 100_000  # ppm of maintenance margin that a full liquidation costs
-CONTRACT: constant(int256) = 10_000  # instrument.CONTRACT
-ONE: constant(uint256) = 32_768  # of the dials
-INITIAL: constant(uint256) = 48  # place of its weights in the terms
 
-# The grid's exact moves round(exp(0.05 * d) * 2**32), four a word from the low bits:
-# d = +3, +1, -1, -3 | +2, 0, -2, -4 | +6, +2, -2, -6 | +4, 0, -4, -8
-MOVES_ODD: constant(uint256) = 23204641139456826007106418091385490962435974866455185225679928948748
-MOVES_EVEN: constant(uint256) = 22072937439625471287395369790591966926069245953846948815721139567414
-MOVES_WIDE: constant(uint256) = 19972419718949039050487920712034601626818693003971598842373155608777
-MOVES_FAR: constant(uint256) = 18071792693702497815037538110246296307422799119339272304179532388838
-E_UP: constant(int256) = 4_746_672_950  # e_2
-E_DOWN: constant(int256) = 3_886_247_119  # e_-2
+E_UP: constant(int256) = 4_746_672_950  # moves of +2 and -2 steps, 2**-32 (margin/scenarios.vy)
+E_DOWN: constant(int256) = 3_886_247_119
 
 M8: constant(uint256) = 1766820105243087041267848467410591083712559083657179364930612997358944255
 M32: constant(uint256) = 26959946660873538060741835960174461801791452538186943042387869433855
-W64: constant(uint256) = 2**64 - 1
 BIAS: constant(uint256) = 57896044618658097714924043372037294308723028227884584459520880401941320957952
-HALF: constant(int256) = 2**63
-HALF_LOTS: constant(int256) = 2**63 * 10_000
 FIRST: constant(uint256) = 63 * 2**14 + 2  # of the first usable window; 2: to nearest
 LAST: constant(uint256) = 129
 EDGE: constant(uint256) = 8084008750144952339  # ceil(exp(-0.825) * 2**64), at the last window
 
 VALUE_SCALE: constant(int256) = 2**28 * 10**8  # lots * 2**-28 * price -> money
 NOTIONAL_DIVISOR: constant(uint256) = 860_425_831 * 2**28 * 10**8  # (e_2 - e_-2): delta -> money
-RISK_SCALE: constant(uint256) = 10**8 * 2**8  # weighted losses times two dials -> money
 
 
 struct RiskTerms:
@@ -127,8 +109,8 @@ def margin(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256, u
     d: uint256[4] = self._dials_of(n.count)
     return (
         n.equity,
-        self._requirement(n, INITIAL, d[0], d[1]),
-        self._requirement(n, 0, d[2], d[3]),
+        scenarios._requirement(n, scenarios.INITIAL, d[0], d[1]),
+        scenarios._requirement(n, 0, d[2], d[3]),
         n.notional,
     )
 
@@ -141,7 +123,7 @@ def initial(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256):
     """
     n: IPortfolio.Nets = self._nets(header, words)
     d: uint256[4] = self._dials_of(n.count)
-    return n.equity, self._requirement(n, INITIAL, d[0], d[1])
+    return n.equity, scenarios._requirement(n, scenarios.INITIAL, d[0], d[1])
 
 
 @external
@@ -153,7 +135,7 @@ def close_out(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256
     """
     n: IPortfolio.Nets = self._nets(header, words)
     d: uint256[4] = self._dials_of(n.count)
-    maintenance: uint256 = self._requirement(n, 0, d[2], d[3])
+    maintenance: uint256 = scenarios._requirement(n, 0, d[2], d[3])
     return n.equity, maintenance, maintenance, rounding._div_up(maintenance * KAPPA, units.PPM)
 
 
@@ -181,7 +163,7 @@ def _dials_of(count: uint256) -> uint256[4]:
     """
     @return rho and psi of IM, of MM. One underlying alone needs none.
     """
-    d: uint256[4] = [ONE, 0, ONE, 0]
+    d: uint256[4] = [scenarios.ONE, 0, scenarios.ONE, 0]
     if count > 1:
         d[0], d[1], d[2], d[3] = dials._dials()
     return d
@@ -328,14 +310,14 @@ def _nets(header: uint256, words: DynArray[uint256, 64]) -> IPortfolio.Nets:
                     sums[3] = unsafe_add(sums[3], unsafe_mul((a >> 32) & M32, q))
                     lane = lane >> 64
             at = end
-        rest: int256 = unsafe_sub(unsafe_mul(linear, 2**28), unsafe_mul(convert(error, int256), CONTRACT))
+        rest: int256 = unsafe_sub(unsafe_mul(linear, 2**28), unsafe_mul(convert(error, int256), scenarios.CONTRACT))
         n.rest[u] = rest
         # Perps' values are in already.
-        now: int256 = unsafe_sub(self._lots(sums[5] >> 64, rest), unsafe_mul(held[market], 2**28))
+        now: int256 = unsafe_sub(scenarios._lots(sums[5] >> 64, rest), unsafe_mul(held[market], 2**28))
         n.equity += rounding._floor_div(unsafe_mul(now, convert(price, int256)), VALUE_SCALE)
         delta: int256 = unsafe_sub(
-            unsafe_mul(self._lots(sums[4] >> 64, rest), E_UP),
-            unsafe_mul(self._lots(sums[4] >> 128, rest), E_DOWN),
+            unsafe_mul(scenarios._lots(sums[4] >> 64, rest), E_UP),
+            unsafe_mul(scenarios._lots(sums[4] >> 128, rest), E_DOWN),
         )
         n.notional = unsafe_add(
             n.notional, rounding._div_up(unsafe_mul(lanes._bits(abs(delta)), price), NOTIONAL_DIVISOR)
@@ -356,192 +338,7 @@ def _deep(market: uint256, lane: uint256, price: uint256) -> (int256, int256):
     strike: uint256 = staticcall BOOK.strike(market, book._code(lane))
     size: int256 = book._size(lane)
     if size > 0:
-        return size * CONTRACT, rounding._ceil_div(size * convert(strike, int256), 10_000)
+        return size * scenarios.CONTRACT, rounding._ceil_div(size * convert(strike, int256), 10_000)
     last: uint256 = rounding._div_up(price * EDGE, 2**64)
     below: int256 = convert(last, int256) - convert(strike, int256)
     return 0, rounding._ceil_div(-size * below, 10_000)
-
-
-# ---------------------------------------------------------------- scenarios
-
-
-@internal
-@pure
-def _lots(lane: uint256, rest: int256) -> int256:
-    """
-    @return Value of a scenario in units of the moved price, 2**-28 lots
-    """
-    return unsafe_add(
-        unsafe_mul(unsafe_sub(convert(lane & W64, int256), HALF), CONTRACT), rest
-    )
-
-
-@internal
-@pure
-def _requirement(n: IPortfolio.Nets, kind: uint256, rho: uint256, psi: uint256) -> uint256:
-    """
-    @notice R of the title and the least of short options, money, rounded up.
-    @param kind 0 maintenance, 48 initial: where its weights start in the terms
-    @dev A scenario's loss is (base - ((lane - HALF) * CONTRACT + rest) * move) * price, here
-         with all factors that do not change taken out, in two's complement (signed
-         conversions cost a check each); in 2**30 / 10**8 money, rounded up.
-    """
-    least: uint256 = 0
-    total: uint256 = 0
-    top: uint256 = 0
-    several: bool = n.count > 1
-    # By row: sums over the underlyings of four scenarios, then the largest of each.
-    joined: int256[8][6] = empty(int256[8][6])
-    for u: uint256 in range(n.count, bound=8):
-        sums: uint256[6] = n.sums[u]
-        price: uint256 = n.price[u]
-        t: uint256 = n.terms[u]
-        short: uint256 = n.short[u]
-        if short != 0:
-            least = unsafe_add(
-                least,
-                rounding._div_up(unsafe_mul(unsafe_mul(t >> 112, short), price), units.NOTIONAL_SCALE),
-            )
-        left: int256 = n.rest[u]
-        rest: uint256 = unsafe_mul(lanes._bits(unsafe_sub(left, HALF_LOTS)), price)
-        base: uint256 = unsafe_add(
-            unsafe_mul(
-                lanes._bits(self._lots(sums[5] >> 64, left)), unsafe_mul(price, 2**32)
-            ),
-            2**90 - 1,
-        )
-        price = unsafe_mul(price, 10_000)  # CONTRACT
-        t = t >> kind
-        w1: int256 = convert(convert(unsafe_add(t & 255, 1), bytes32), int256)
-        w2: int256 = convert(convert(unsafe_add((t >> 8) & 255, 1), bytes32), int256)
-        w3: int256 = convert(convert(unsafe_add((t >> 16) & 255, 1), bytes32), int256)
-        w4: int256 = convert(convert(unsafe_add((t >> 24) & 255, 1), bytes32), int256)
-        worst: int256 = 0
-        for a: uint256 in range(6):
-            lane: uint256 = sums[a]
-            # +3, +1, -1, -3 steps of vol down and vol up
-            moves: uint256 = MOVES_ODD
-            wa: int256 = w3
-            wb: int256 = w1
-            wc: int256 = w1
-            wd: int256 = w3
-            if a & 1 == 1:
-                # +2, 0, -2, -4 of them; +4, 0, -4, -8 of the mark vol
-                moves = MOVES_EVEN
-                wa = w2
-                wb = 256
-                wc = w2
-                wd = w4
-                if a == 5:
-                    moves = MOVES_FAR
-                    wa = w4
-                    wc = w4
-                    wd = convert(unsafe_add((t >> 40) & 255, 1), int256)
-            elif a == 4:
-                # +6, +2, -2, -6 of the mark vol
-                moves = MOVES_WIDE
-                wa = convert(unsafe_add((t >> 32) & 255, 1), int256)
-                wb = w2
-                wc = w2
-                wd = wa
-            la: int256 = unsafe_mul(
-                convert(
-                    convert(
-                        unsafe_sub(
-                            base, unsafe_mul(unsafe_add(unsafe_mul(lane & W64, price), rest), moves & W64)
-                        ),
-                        bytes32,
-                    ),
-                    int256,
-                )
-                >> 90,
-                wa,
-            )
-            lb: int256 = unsafe_mul(
-                convert(
-                    convert(
-                        unsafe_sub(
-                            base, unsafe_mul(unsafe_add(unsafe_mul((lane >> 64) & W64, price), rest), (moves >> 64) & W64)
-                        ),
-                        bytes32,
-                    ),
-                    int256,
-                )
-                >> 90,
-                wb,
-            )
-            lc: int256 = unsafe_mul(
-                convert(
-                    convert(
-                        unsafe_sub(
-                            base, unsafe_mul(unsafe_add(unsafe_mul((lane >> 128) & W64, price), rest), (moves >> 128) & W64)
-                        ),
-                        bytes32,
-                    ),
-                    int256,
-                )
-                >> 90,
-                wc,
-            )
-            ld: int256 = unsafe_mul(
-                convert(
-                    convert(
-                        unsafe_sub(
-                            base, unsafe_mul(unsafe_add(unsafe_mul(lane >> 192, price), rest), moves >> 192)
-                        ),
-                        bytes32,
-                    ),
-                    int256,
-                )
-                >> 90,
-                wd,
-            )
-            if la > worst:
-                worst = la
-            if lb > worst:
-                worst = lb
-            if lc > worst:
-                worst = lc
-            if ld > worst:
-                worst = ld
-            if several:
-                row: int256[8] = joined[a]
-                row[0] = unsafe_add(row[0], la)
-                row[1] = unsafe_add(row[1], lb)
-                row[2] = unsafe_add(row[2], lc)
-                row[3] = unsafe_add(row[3], ld)
-                if la > row[4]:
-                    row[4] = la
-                if lb > row[5]:
-                    row[5] = lb
-                if lc > row[6]:
-                    row[6] = lc
-                if ld > row[7]:
-                    row[7] = ld
-                joined[a] = row
-        total = unsafe_add(total, lanes._bits(worst))
-        top = max(top, lanes._bits(worst))
-    apart: uint256 = unsafe_add(unsafe_mul(rho, total), unsafe_mul(unsafe_sub(ONE, rho), top))
-    joint: int256 = 0
-    if several and psi != 0:
-        r: int256 = convert(rho, int256)
-        s: int256 = convert(unsafe_sub(ONE, rho), int256)
-        for a: uint256 in range(6):
-            row: int256[8] = joined[a]
-            joint = max(
-                joint,
-                max(
-                    max(
-                        unsafe_add(unsafe_mul(r, row[0]), unsafe_mul(s, row[4])),
-                        unsafe_add(unsafe_mul(r, row[1]), unsafe_mul(s, row[5])),
-                    ),
-                    max(
-                        unsafe_add(unsafe_mul(r, row[2]), unsafe_mul(s, row[6])),
-                        unsafe_add(unsafe_mul(r, row[3]), unsafe_mul(s, row[7])),
-                    ),
-                ),
-            )
-    required: uint256 = rounding._div_up(
-        unsafe_add(unsafe_mul(psi, lanes._bits(joint)), unsafe_mul(unsafe_sub(ONE, psi), apart)), RISK_SCALE
-    )
-    return max(required, least)
