@@ -13,7 +13,7 @@
         vol down likewise; 16 to 23: vol unmoved at -8, -6 .. +6 steps.
 @dev    What an account holds is a sum over positions (IPortfolio.nets), so taking one out is a
         subtraction: the engine is asked once for every option. For eth_call only: 128 positions
-        take several million gas.
+        take twelve million gas.
 """
 
 from .interfaces import IBook

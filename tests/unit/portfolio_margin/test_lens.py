@@ -91,7 +91,8 @@ def test_an_account_on_chain():
             # A long loses most at the end of its range; a short's loss grows faster than the weight
             # of a move beyond it falls: +6 steps.
             assert [each.scenario for each in got.underlyings] == [1 if initial else 2, 23]
-            assert 0 < got.rho < ONE and 0 < got.psi < ONE
+            assert 0 < got.rho < ONE
+            assert 0 < got.psi < ONE
 
 
 def test_an_empty_account():
@@ -109,7 +110,8 @@ def test_128_positions():
         check_twin(b, perps, words)
         got = explained(b, perps, words, True)
         nearest = min(p.strike for p in sample.positions if p.kind == CALL)
-        assert Instrument.of(got.driver).strike == nearest and got.size == -CONTRACT * 1_000
+        assert Instrument.of(got.driver).strike == nearest
+        assert got.size == -CONTRACT * 1_000
 
 
 def test_gas_of_128_positions():
