@@ -1,0 +1,337 @@
+"""What the portfolio rule (contracts/margin/portfolio.vy) takes for granted, proved by z3 over the bounds
+that the ledger and the book assert. Products are named where the prover need not know what of.
+"""
+
+import pytest
+from z3 import And, If, Implies, Int, Ints, Not, Or, Solver, unsat
+
+from margincall.model.portfolio import PRICES
+
+ONE = 32_768  # of the dials
+LANE = 65_535  # the greatest value of a table's lane
+MOST_T = 512  # of the interpolation's weights
+VALUE = (4_096 + MOST_T) * LANE  # the greatest interpolated value
+GROSS = 2**34 - 1  # contracts of one underlying
+ERR = 2**24 - 1
+FORWARD = 2**55 - 1  # lots of one segment
+SEGMENTS = 48
+MAX_SIZE, MAX_PRICE = 2**47 - 1, 2**40 - 1
+CONTRACT, HALF, W64, WORD = 10_000, 2**63, 2**64, 2**256
+LOSS = 2**90
+UNDERLYINGS, FULL = 8, 256
+REST = (SEGMENTS * FORWARD + MAX_SIZE + GROSS * CONTRACT) * 2**28 + ERR * GROSS * CONTRACT
+LOTS = HALF * CONTRACT + REST  # of any scenario's value, 2**-28 lots
+
+
+def proved(claim, *given) -> None:
+    """No integers meet the assumptions and break the claim, and the assumptions are not absurd."""
+    solver = Solver()
+    solver.set("timeout", 20_000)
+    solver.add(*given)
+    assert solver.check() != unsat, "the assumptions contradict each other"
+    solver.add(Not(claim))
+    assert solver.check() == unsat, solver.model() if solver.reason_unknown() == "" else "not decided"
+
+
+def within(x, bound):
+    return And(-bound <= x, x <= bound)
+
+
+def ceiling(q, x, y):
+    """q = ceil(x / y)."""
+    return And(q * y >= x, q * y < x + y)
+
+
+def largest(*terms):
+    top = terms[0]
+    for term in terms[1:]:
+        top = If(term > top, term, top)
+    return top
+
+
+def test_the_prover_refutes_what_is_wrong():
+    with pytest.raises(AssertionError):
+        proved(Int("x") % W64 < HALF)
+
+
+# ---------------------------------------------------------------- interpolation
+
+
+def test_weights_of_the_three_taps():
+    """f of 4096: -t, 4096 + t - y and y = f - t; every f there is."""
+    for f in range(4_096):
+        t = f * (4_096 - f) >> 13
+        y = f - t
+        z = 4_096 + t - y
+        assert z + y - t == 4_096
+        assert 0 <= t <= MOST_T
+        assert t <= y
+        assert z >= t
+
+
+def test_the_weights_need_no_table():
+    f, t, p = Ints("f t p")
+    # p = f (4096 - f) is at most f * 4096 and, as a square is not negative, at most 2**22.
+    given = [f >= 0, f < 4_096, p >= 0, p <= 4_096 * f, p <= 2**22, t * 8_192 <= p]
+    proved(And(t <= MOST_T, 2 * t <= f), *given)
+
+
+def test_a_square_is_not_negative():
+    f = Int("f")
+    proved(f * (4_096 - f) <= 2**22)
+
+
+def test_monotone_lanes_neither_borrow_nor_carry():
+    """Lanes 32 bits apart, v0 <= v1 <= v2: z v1 + y v2 stays below 2**32, and t v0 below it. With
+    v1 = v0 + a, v2 = v1 + b the value is 4096 v0 + (z + y) a + y b."""
+    v0, a, b, t, y, z = Ints("v0 a b t y z")
+    zv1, yv2, tv0 = z * (v0 + a), y * (v0 + a + b), t * v0
+    weights = [t >= 0, t <= MOST_T, y >= t, z >= t, z + y == 4_096 + t]
+    lanes = [v0 >= 0, a >= 0, b >= 0, v0 + a + b <= LANE]
+    products = [z * a >= 0, y * a >= 0, y * b >= 0, (z + y - t) * v0 >= 0]
+    proved(zv1 + yv2 >= tv0, *weights, *lanes, *products)
+    # Upward: a convex combination of lanes, t of the weights more.
+    top, first, second = Ints("top first second")
+    proved(
+        And(top < 2**32, top <= VALUE),
+        *weights,
+        top == first + second,
+        first <= z * LANE,
+        second <= y * LANE,
+    )
+
+
+def test_products_with_lanes_are_bounded():
+    weight, lane = Ints("weight lane")
+    proved(weight * lane <= weight * LANE, weight >= 0, lane >= 0, lane <= LANE)
+    assert VALUE < 2**32
+    assert VALUE * GROSS < HALF  # though a value may be an eighth above one whole price
+
+
+def test_falling_lanes_would_borrow():
+    v0, v1, v2 = Ints("v0 v1 v2")
+    with pytest.raises(AssertionError):
+        proved(3_840 * v1 + 768 * v2 >= 512 * v0, v0 <= LANE, v1 >= 0, v2 >= 0)
+
+
+# ---------------------------------------------------------------- accumulators
+
+
+def test_a_sum_of_positions_stays_in_its_lane():
+    """Induction over the options: |sum q v| <= VALUE sum |q|."""
+    total, gross, q, v, qv = Ints("total gross q v qv")
+    step = [Implies(q >= 0, And(qv >= 0, qv <= VALUE * q)), Implies(q < 0, And(qv <= 0, qv >= VALUE * q))]
+    size = If(q >= 0, q, -q)
+    proved(within(total + qv, VALUE * (gross + size)), within(total, VALUE * gross), *step)
+    proved(And(q * v >= 0, q * v <= VALUE * q), q >= 0, v >= 0, v <= VALUE)
+    proved(And(q * v <= 0, q * v >= VALUE * q), q < 0, v >= 0, v <= VALUE)
+    proved(within(total, HALF - 1), within(total, VALUE * GROSS))
+
+
+@pytest.mark.parametrize("i", range(4))
+def test_lanes_of_an_accumulator_are_independent(i):
+    """Four sums of absolute value below 2**63, biased by it and 64 bits apart: the lowest reads back exactly,
+    and shifting it out leaves the others."""
+    sums = Ints("a0 a1 a2 a3")[i:]
+    word = sum((HALF + each) * 2 ** (64 * k) for k, each in enumerate(sums))
+    others = sum((HALF + each) * 2 ** (64 * k) for k, each in enumerate(sums[1:]))
+    given = [within(each, HALF - 1) for each in sums]
+    proved(And(word >= 0, word < WORD), *given)
+    high, lane = Ints("high lane")
+    parts = [lane >= 0, lane < W64, word == high * W64 + lane]
+    proved(And(lane == HALF + sums[0], high == others), *given, *parts)
+
+
+def test_a_multiplied_word_is_the_multiplied_lanes():
+    """(bias + q * word) modulo 2**256 with q in two's complement is what the lanes say."""
+    wraps, borrow = Ints("wraps borrow")
+    lanes, q = Ints("v0 v1 v2 v3"), Int("q")
+    word = sum(v * 2 ** (64 * i) for i, v in enumerate(lanes))
+    bias = sum(HALF * 2 ** (64 * i) for i in range(4))
+    exact = sum((HALF + q * v) * 2 ** (64 * i) for i, v in enumerate(lanes))
+    # q stands as q + borrow * 2**256; the result is reduced by `wraps` words.
+    computed = bias + word * (q + borrow * WORD) - wraps * WORD
+    proved((computed - exact) == (word * borrow - wraps) * WORD)
+
+
+# ---------------------------------------------------------------- losses
+
+
+def test_nothing_of_a_scenario_overflows():
+    lots, price, move, worth = Ints("lots price move worth")
+    top = max(PRICES)
+    assert REST < 2**90
+    assert LOTS < 2**91
+    proved(within(lots * price, LOTS * MAX_PRICE), within(lots, LOTS), price >= 0, price <= MAX_PRICE)
+    proved(
+        within(worth * move, LOTS * MAX_PRICE * top), within(worth, LOTS * MAX_PRICE), move > 0, move <= top
+    )
+    # base - value, with 2**90 - 1 to round up, and its weight; then eight of them and both dials.
+    loss = 2 * LOTS * MAX_PRICE * top + LOSS
+    assert loss < 2**255
+    weighted = (loss // LOSS + 1) * FULL
+    assert weighted * UNDERLYINGS * ONE * 2 * ONE * 2 < 2**255
+    assert (2**16 - 1) * GROSS * MAX_PRICE * UNDERLYINGS + 10**14 < WORD  # floors
+    assert (LOTS + MAX_SIZE * 2**28) * MAX_PRICE < 2**255  # equity
+    assert 2 * LOTS * top * MAX_PRICE + 860_425_831 * 2**28 * 10**8 < 2**255  # notional
+
+
+def test_the_linear_part_is_bounded():
+    """Perp lots, 48 forwards and deep calls bought; less the error bound of all contracts."""
+    perp, forwards, deep, error = Ints("perp forwards deep error")
+    proved(
+        within((perp + forwards + deep) * 2**28 - error * CONTRACT, REST),
+        within(perp, MAX_SIZE),
+        within(forwards, SEGMENTS * FORWARD),
+        And(deep >= 0, deep <= GROSS * CONTRACT),
+        And(error >= 0, error <= ERR * GROSS),
+    )
+
+
+def test_the_loss_formula_is_the_signed_one():
+    """base - (lane * price' + rest') * move of the contract, all modulo 2**256 where rest' is
+    (left - 2**63 * 10_000) * price, against (V_0 - V) * price: they differ by whole words."""
+    lane, left, price, move, now, wraps, more = Ints("lane left price move now wraps more")
+    rest = (left - HALF * CONTRACT) * price - wraps * WORD
+    base = now * price * 2**32 + LOSS - 1
+    computed = base - (lane * (price * CONTRACT) + rest) * move - more * WORD
+    value = (lane - HALF) * CONTRACT + left
+    exact = (now * 2**32 - value * move) * price + LOSS - 1
+    proved(computed - exact == (wraps * move - more) * WORD)
+
+
+def test_a_word_read_as_signed():
+    """What lies within 255 bits is read back from its residue."""
+    x, word, wraps = Ints("x word wraps")
+    signed = If(word >= 2**255, word - WORD, word)
+    proved(signed == x, within(x, 2**255 - 1), word == x + wraps * WORD, word >= 0, word < WORD)
+
+
+def test_losses_are_rounded_up():
+    """(x + 2**90 - 1) >> 90, an arithmetic shift, is the ceiling."""
+    x, shifted = Ints("x shifted")
+    proved(
+        ceiling(shifted, x, LOSS),
+        shifted * LOSS <= x + LOSS - 1,
+        x + LOSS - 1 < (shifted + 1) * LOSS,
+    )
+
+
+def test_equity_is_rounded_down_and_notional_up():
+    worth, q, scale = Ints("worth q scale")
+    sdiv = Or(And(worth >= 0, q * scale <= worth, worth < (q + 1) * scale),
+              And(worth < 0, q * scale >= worth, worth > (q - 1) * scale))  # fmt: skip
+    floor = If(And(worth < 0, q * scale != worth), q - 1, q)
+    proved(And(floor * scale <= worth, worth < floor * scale + scale), scale > 0, sdiv)
+    swing, up = Ints("swing up")
+    proved(up * scale >= swing, scale > 0, swing >= 0, swing + scale - 1 < (up + 1) * scale)
+
+
+# ---------------------------------------------------------------- the requirement
+
+
+def test_more_loss_never_asks_less():
+    """Rounding a loss up can only raise R: max and sum do not fall, and R is a combination of them with
+    weights that are not negative. Here for two underlyings; a third is added alike."""
+    a, b, above, over = Ints("a b above over")
+    more = [above >= a, over >= b]
+    proved(And(above + over >= a + b, largest(0, above, over) >= largest(0, a, b)), *more)
+    rho, total, top, total_more, top_more = Ints("rho total top total_more top_more")
+    proved(
+        rho * total_more + (ONE - rho) * top_more >= rho * total + (ONE - rho) * top,
+        And(rho >= 0, rho <= ONE),
+        rho * (total_more - total) >= 0,
+        (ONE - rho) * (top_more - top) >= 0,
+    )
+    x, y = Ints("x y")
+    proved(x * y >= 0, x >= 0, y >= 0)  # what was taken for granted above
+
+
+def test_standing_apart_costs_no_less():
+    """joint <= apart: in one scenario no one loses more than in its own worst. So R falls as psi rises."""
+    losses, worst = Ints("x1 x2 x3"), Ints("l1 l2 l3")
+    given = [And(own >= x, own >= 0) for x, own in zip(losses, worst, strict=True)]
+    proved(And(sum(losses) <= sum(worst), largest(0, *losses) <= largest(*worst)), *given)
+    rho, total, top, all_own, top_own = Ints("rho total top all_own top_own")
+    proved(
+        rho * total + (ONE - rho) * top <= rho * all_own + (ONE - rho) * top_own,
+        rho * (all_own - total) >= 0,
+        (ONE - rho) * (top_own - top) >= 0,
+    )
+    psi, more, joint, apart = Ints("psi more joint apart")
+    proved(
+        (psi + more) * joint + (ONE - psi - more) * apart <= psi * joint + (ONE - psi) * apart,
+        more * (apart - joint) >= 0,
+    )
+
+
+def test_bounds_of_the_requirement():
+    """(1 - psi) max L <= R <= sum L (times both dials' one)."""
+    worst = Ints("l1 l2 l3")
+    given = [own >= 0 for own in worst]
+    proved(And(largest(*worst) <= sum(worst), largest(*worst) >= 0), *given)
+    rho, psi, joint, top, total = Ints("rho psi joint top total")
+    apart = rho * total + (ONE - rho) * top
+    dials = [rho >= 0, rho <= ONE, psi >= 0, psi <= ONE]
+    proved(
+        And(apart <= ONE * total, apart >= ONE * top),
+        rho * (total - top) >= 0,
+        (ONE - rho) * (total - top) >= 0,
+    )
+    split, upper = Ints("split upper")
+    proved(
+        psi * joint + (ONE - psi) * split <= ONE * upper,
+        *dials,
+        psi * (upper - joint) >= 0,
+        (ONE - psi) * (upper - split) >= 0,
+    )
+    proved(psi * joint + (ONE - psi) * split >= (ONE - psi) * split, psi * joint >= 0)
+
+
+def test_one_underlying_needs_no_dials():
+    """R = L whatever they are."""
+    rho, psi, loss = Ints("rho psi loss")
+    same = rho * loss + (ONE - rho) * loss
+    proved(psi * same + (ONE - psi) * same == ONE * ONE * loss)
+
+
+def test_the_requirement_is_homogeneous():
+    """A k-fold account asks k times as much: every part is."""
+    k, x, y = Ints("k x y")
+    proved(And(k * x + k * y == k * (x + y), largest(k * x, k * y) == k * largest(x, y)), k >= 0, k == 7)
+    proved(Implies(x >= y, k * x >= k * y), k >= 0, k * (x - y) >= 0)
+
+
+# ---------------------------------------------------------------- slices
+
+
+def test_the_penalty_is_below_the_target():
+    """pen = ceil(MM / 10) < 6/5 MM for any maintenance margin, down to a millionth of a USD."""
+    mm, penalty = Ints("mm penalty")
+    proved(5 * penalty < 6 * mm, mm > 0, ceiling(penalty, mm, 10))
+
+
+def test_the_slice_restores_the_target():
+    """f = k / n >= (b MM - E) / (b MM - pen) closed, b = 6/5: what stays has b times its maintenance margin,
+    whose share 1 - f is exact for a homogeneous requirement; the slice pays its share of the penalty."""
+    equity, mm, penalty, k, n = Ints("equity mm penalty k n")
+    kept, paid = Ints("kept paid")
+    proved(
+        5 * (equity * n - paid) >= 6 * kept,
+        n > 0,
+        And(k >= 0, k <= n, mm > 0),
+        ceiling(penalty, mm, 10),
+        paid == penalty * k,
+        kept == mm * n - mm * k,
+        6 * mm * k - 5 * penalty * k >= 6 * mm * n - 5 * equity * n,
+    )
+
+
+def test_a_smaller_slice_would_not():
+    equity, mm, penalty, k = Ints("equity mm penalty k")
+    with pytest.raises(AssertionError):
+        proved(
+            5 * (equity * 1_000 - penalty * k) >= 6 * mm * (1_000 - k),
+            And(k >= 0, k <= 1_000, mm == 1_000, penalty == 100, equity == 900),
+            (k + 1) * (6 * mm - 5 * penalty) >= 1_000 * (6 * mm - 5 * equity),
+        )
