@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from margincall.model import State, accounts
+from margincall.model.book import unpack
+from margincall.model.curves import Curve
+from margincall.model.dials import ONE, PLACES, Dials, Settings, Stress
 from tests.unit.clearinghouse.world import World
 
 GRACE_FLAG = 1 << 30
@@ -40,7 +43,46 @@ def mirror(w: World, roots: list[int]) -> State:
     state.unsettled = w.house.call("unsettled")
     state.residue = w.house.call("residue")
     state.paused = w.access.call("paused")
+    state.options.curves = curves(w, state)
+    state.options.dials = dials(w)
     return state
+
+
+def curves(w: World, state: State) -> dict[tuple[int, int], Curve]:
+    """The curves of everything that the mirrored books hold."""
+    reader, found = w.protocol.portfolio, {}
+    for key in {segment.key for words in state.books.values() for segment in unpack(words) if segment.expiry}:
+        word = reader.call("curve", *key)
+        if not word:
+            continue
+        address = word & (2**160 - 1)
+        if address:
+            blob = w.chain.code(f"0x{address:040x}")[1:]
+        else:
+            blob = b"".join(part.to_bytes(32, "big") for part in reader.call("sheet", *key))
+        found[key] = Curve(blob, word >> 160 & (2**32 - 1), word >> 192)
+    return found
+
+
+def dials(w: World) -> Dials:
+    """The stress dials as contracts/margin/dials.vy stores them."""
+
+    def bits(word: int, place: int, width: int) -> int:
+        return word >> place & (1 << width) - 1
+
+    reader = w.protocol.portfolio
+    word, references, seen = (reader.call(name) for name in ("dial_word", "references", "seen"))
+    at = [24 * place for place in range(PLACES)]
+    return Dials(
+        Settings(bits(word, 160, 16), ONE - bits(word, 176, 16), bits(word, 224, 16), bits(word, 240, 16)),
+        (bits(word, 192, 16), ONE - bits(word, 208, 16)),
+        tuple(Stress(bits(word, place, 24), bits(word, place + 48, 24)) for place in (0, 24)),
+        bits(word, 96, 32),
+        [bits(seen, 192 + 8 * place, 8) for place in range(PLACES)],
+        [bits(references, place, 24) for place in at],
+        [bits(seen, place, 24) for place in at],
+        bits(references, 192, 32),
+    )
 
 
 def image(state: State) -> dict:
