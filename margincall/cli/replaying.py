@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -25,7 +26,7 @@ from margincall.protocol.config import DEFAULT, ProtocolSpec
 from margincall.protocol.deploy import deploy
 from margincall.replay.candles import BadInput, read
 from margincall.replay.funding import Funding, read_funding
-from margincall.replay.population import MODES, parse_leverage
+from margincall.replay.population import MODES, PORTFOLIO, parse_leverage
 
 DEMO = Path("build/demo")
 
@@ -126,7 +127,8 @@ def replay(
     candles, funding, accounts, seed, leverage, gap, impact, insurance, quiet, modes, start, end, max_candles,
     rpc, chain_id, record, png,
 ) -> None:  # fmt: skip
-    """Replay candles for two populations that hold the same trades, one isolated, one cross.
+    """Replay candles for three populations with the same money: isolated and cross with the same perps,
+    portfolio with hedged books.
 
     Deploys the protocol freshly, in process or on the node of --rpc, where it ends with the same balances
     to the unit. Keepers liquidate after every price update; every 50 candles a sweep on chain proves that
@@ -154,7 +156,8 @@ def replay(
 
 def _play(console, chain: Chain, candles, funding, span, options, quiet, to_stdout=False) -> Callable:
     """Check all input before anything is deployed; what is returned replays and writes."""
-    from margincall.replay.engine import Replay, Settings
+    from margincall.replay.dials import Calm
+    from margincall.replay.result import Settings
 
     accounts, seed, leverage, modes, gap, impact, insurance = options
     history = read(candles, DEFAULT)
@@ -172,15 +175,17 @@ def _play(console, chain: Chain, candles, funding, span, options, quiet, to_stdo
     spec = _seeded(insurance)
 
     def run(record: Path | None, png: Path | None) -> None:
+        from margincall.replay.engine import Replay
         from margincall.replay.report import Bar, print_result, summary
 
         compile_contracts(quiet)
-        playing = Replay(deploy(chain, spec), history, rates, settings)
-        if quiet:
-            result = playing.run()
-        else:
-            with Bar(len(history.times)) as bar:
+        portfolio = PORTFOLIO in settings.modes
+        with Calm(spec, history, rates, settings) if portfolio else nullcontext() as calm:
+            playing = Replay(deploy(chain, spec), history, rates, settings)
+            with nullcontext() if quiet else Bar(len(history.times)) as bar:
                 result = playing.run(bar)
+            if calm:
+                result.dials.calm = calm.result()
         text = json.dumps(summary(result), indent=2)
         if to_stdout:
             click.echo(text)

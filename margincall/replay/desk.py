@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from margincall import model
 from margincall.chain import Reverted
-from margincall.model import Refused, accounts
+from margincall.model import Refused, accounts, bookings
+from margincall.model.accounts import PORTFOLIO
 from margincall.model.arithmetic import NOTIONAL_SCALE
+from margincall.model.book import unpack
+from margincall.model.instrument import CONTRACT, Instrument
 from margincall.protocol.config import MarketSpec
 from margincall.protocol.handle import QUANTA, Protocol
 from margincall.protocol.orders import Order, Report
-from margincall.replay.population import Owner, Trade
+from margincall.replay.population import ISOLATED, Owner, Trade
+
+if TYPE_CHECKING:
+    from margincall.replay.series import Series
 
 BATCH = 10  # pairs that Exchange.settle takes
 FRESH = 30  # seconds by which a price is renewed before it is too old
@@ -23,7 +29,8 @@ class Disagreement(Exception):
 
 
 class Taken(NamedTuple):
-    """One liquidation that happened. Money; `legs`: (market, signed money of the forced trade)."""
+    """One liquidation that happened. Money; `legs`: (market, signed money of the forced trade) of the perps;
+    notional: as the chain counts it, of puts both the option and the forward that stands for it."""
 
     victim: int
     full: bool
@@ -51,6 +58,7 @@ class Desk:
         self.marks: dict[int, int] = {}
         self.indexes: dict[int, int] = {}
         self.published = 0
+        self.series: Series | None = None  # of a replay with options
         self._salts: dict[int, int] = {}
 
     # ------------------------------------------------------------ prices
@@ -58,17 +66,20 @@ class Desk:
     def publish(self, marks: Mapping[int, int], indexes: Mapping[int, int], at: int) -> None:
         """One signed batch of all markets, price units, published and stored at `at`."""
         reports = [Report(i, marks[i], indexes[i], at) for i in sorted(marks)]
-        self._send(self.protocol.publish, reports, at=at)
+        self.send(self.protocol.publish, reports, at=at)
         for report in reports:
-            self._twin(self.twin.update, *report, at)
+            self.apply(self.twin.update, *report, at)
         self.marks.update(marks)
         self.indexes.update(indexes)
         self.published = at
 
     def keep_fresh(self, at: int) -> None:
-        """Publish the same prices again when at `at` they would be about to be too old."""
+        """Publish the same prices again when at `at` they would be about to be too old; look after the
+        series."""
         if at > self.published + self.twin.max_age - FRESH:
             self.publish(self.marks, self.indexes, self.chain.timestamp + 1)
+        if self.series:
+            self.series.upkeep()
 
     # ------------------------------------------------------------ money and trades
 
@@ -78,19 +89,29 @@ class Desk:
         token, house, payer = self.protocol.token, self.protocol.clearinghouse, self.protocol.relayer
         scale = self.protocol.scale
         total = sum(owner.money for owner in owners) * scale
-        self._send(token.send, payer, "mint", payer, total, at=self.chain.timestamp + 1)
-        self._send(token.send, payer, "approve", house.address, total, at=self.chain.timestamp + 1)
+        self.send(token.send, payer, "mint", payer, total, at=self.chain.timestamp + 1)
+        self.send(token.send, payer, "approve", house.address, total, at=self.chain.timestamp + 1)
         for owner in owners:
             tokens = owner.money * scale
             self.keep_fresh(self.chain.timestamp + 1)
-            self._send(house.send, payer, "deposit", owner.id, tokens, at=self.chain.timestamp + 1)
-            self._twin(model.deposit, self.twin, owner.id, tokens)
+            self.send(house.send, payer, "deposit", owner.id, tokens, at=self.chain.timestamp + 1)
+            self.apply(model.deposit, self.twin, owner.id, tokens)
+            self.touched.add(owner.id)
+
+    def to_portfolio(self, owners: Iterable[Owner]) -> None:
+        """Put the owners' empty root accounts under portfolio margin."""
+        for owner in owners:
+            self.keep_fresh(self.chain.timestamp + 1)
+            at = self.chain.timestamp + 1
+            self.send(self.protocol.account(owner.key).to_portfolio, at=at)
+            self.apply(bookings.set_mode, self.twin, at, owner.id, PORTFOLIO)
             self.touched.add(owner.id)
 
     def open(self, pairs: Sequence[tuple[Owner, Owner, Trade]]) -> None:
         """Settle (trader, market maker, trade) at the marks, ten pairs a transaction.
 
-        A market maker signs one resting order a market and side, which all its pairs fill."""
+        A market maker signs one resting order an instrument and side, which all its pairs fill."""
+        self._prices = {trade.market: self._price(trade.market) for _, _, trade in pairs}
         resting = self._resting(pairs)
         for start in range(0, len(pairs), BATCH):
             at = self.chain.timestamp + 1
@@ -98,9 +119,18 @@ class Desk:
             batch = pairs[start : start + BATCH]
             fills = [self._fill(*pair, resting) for pair in batch]
             at = self.chain.timestamp + 1
-            self._send(self.protocol.settle, fills, at=at)
+            self.send(self.protocol.settle, fills, at=at)
             for trader, maker, trade in batch:
                 self._post(trader, maker, trade, at)
+
+    def _price(self, instrument: int) -> int:
+        """The mark of a perp or the value of an option, price units."""
+        if instrument < bookings.FIRST_BOOK_ID:
+            return self.marks[instrument]
+        market, _, expiry, strike = Instrument.of(instrument)
+        name = self.twin.options.grid.fragment(instrument, CONTRACT, self.chain.timestamp)[1] & 2**25 - 1
+        now = self.chain.timestamp + 1
+        return self.twin.options.mark(name, market, expiry, strike, self.marks[market], now)
 
     def _resting(self, pairs) -> dict[tuple[int, int, bool], tuple[Order, bytes]]:
         sizes: dict[tuple[int, int, bool], int] = {}
@@ -110,7 +140,7 @@ class Desk:
             sizes[side] = sizes.get(side, 0) - trade.size
         resting = {}
         for (account, market, sells), size in sizes.items():
-            order = Order(account, market, size, self.marks[market], salt=self._salt(account))
+            order = Order(account, market, size, self._prices[market], salt=self._salt(account))
             resting[account, market, sells] = order, self.protocol.sign(makers[account].key, order)
         return resting
 
@@ -121,7 +151,7 @@ class Desk:
             account,
             trade.market,
             trade.size,
-            self.marks[trade.market],
+            self._prices[trade.market],
             margin=trade.margin if isolated else 0,
             salt=self._salt(account),
         )
@@ -131,18 +161,13 @@ class Desk:
     def _post(self, trader: Owner, maker: Owner, trade: Trade, at: int) -> None:
         account = position_account(trader, trade.market)
         margin = trade.margin if account != trader.id else 0
-        price = self.marks[trade.market]
-        self._twin(
-            model.trade,
-            self.twin,
-            at,
-            trade.market,
-            maker.id,
-            account,
-            trade.size,
-            price,
-            taker_margin=margin,
-        )
+        price = self._prices[trade.market]
+        if trade.market < bookings.FIRST_BOOK_ID:
+            parties = (trade.market, maker.id, account, trade.size, price)
+            self.apply(model.trade, self.twin, at, *parties, taker_margin=margin)
+        else:
+            parties = (trade.market, maker.id, account, trade.size, price)
+            self.apply(bookings.trade_instrument, self.twin, at, *parties)
         self.touched |= {account, trader.id, maker.id}
 
     def _salt(self, account: int) -> int:
@@ -160,8 +185,8 @@ class Desk:
         except Refused:
             return None
         account = self.protocol.account(taker.key)
-        receipt = self._send(self.protocol.liquidate, victim, account, QUANTA, at=at)
-        legs, raw = [], 0
+        receipt = self.send(self.protocol.liquidate, victim, account, QUANTA, at=at)
+        legs, raw = [], self._raw(plan.fragment)
         for (market, size, _), closed in zip(positions, plan.closes, strict=True):
             worth = closed * self.marks[market]
             raw += worth
@@ -179,6 +204,13 @@ class Desk:
         self._compare(receipt, taken, plan)
         self.touched |= {victim, accounts.parent(victim), taker.id}
         return taken
+
+    def _raw(self, fragment: Iterable[int]) -> int:
+        """Notional of a book that was taken over, lots * price."""
+        return sum(
+            (abs(segment.forward) + segment.gross * CONTRACT) * self.marks[segment.market]
+            for segment in unpack(fragment)
+        )
 
     def _compare(self, receipt, taken: Taken, plan) -> None:
         (event,) = self.protocol.liquidation.events(receipt, "Liquidated")
@@ -208,20 +240,22 @@ class Desk:
 
     # ------------------------------------------------------------ internal
 
-    def _send(self, call, *args, at: int):
+    def send(self, call, *args, at: int):
+        """Send one transaction at `at` that the twin allows."""
         self.transactions += 1
         try:
             return call(*args, at=at)
         except Reverted as error:
             raise Disagreement(f"the chain refused what the twin allows: {error}") from None
 
-    def _twin(self, call, *args, **options) -> None:
+    def apply(self, call, *args, **options):
+        """Do in the twin what the chain did."""
         try:
-            call(*args, **options)
+            return call(*args, **options)
         except Refused as error:
             raise Disagreement(f"the twin refuses what the chain did: {error}") from None
 
 
 def position_account(trader: Owner, market: int) -> int:
     """The account that holds the trader's position in a market: a vault, or the root account."""
-    return trader.id if trader.mode == "cross" else accounts.vault(trader.id, market)
+    return accounts.vault(trader.id, market) if trader.mode == ISOLATED else trader.id

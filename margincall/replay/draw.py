@@ -8,9 +8,9 @@ from pathlib import Path
 
 from margincall.protocol.config import USD
 from margincall.replay.candles import moment
-from margincall.replay.engine import LEVEL, LEVELS, Result
+from margincall.replay.result import LEVEL, LEVELS, Result
 
-COLOURS = {"isolated": "#d1495b", "cross": "#00798c"}
+COLOURS = {"isolated": "#d1495b", "cross": "#00798c", "portfolio": "#7a4fbf"}
 GREYS = ("#222222", "#777777", "#b5b5b5", "#d8d8d8")
 MILLION = 1_000_000 * USD
 

@@ -9,86 +9,32 @@ from __future__ import annotations
 
 import time as wall
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import NamedTuple
 
 import numpy as np
 
 from margincall.model.arithmetic import MAX_PRICE, PPM
 from margincall.protocol.config import USD
 from margincall.protocol.handle import Protocol
+from margincall.replay.book_index import BookIndex, Indexes
 from margincall.replay.books import Books
 from margincall.replay.candles import BadInput, History
 from margincall.replay.desk import Desk, Disagreement, Taken
+from margincall.replay.dials import DialsWatch
 from margincall.replay.funding import EIGHT_HOURS, Funding, index_for
+from margincall.replay.hedges import hedges
 from margincall.replay.index import HealthIndex
-from margincall.replay.population import MODES, Leverage, Owner, owners, traders
+from margincall.replay.population import PORTFOLIO, Owner, Trade, owners, traders
+from margincall.replay.result import LEVEL, LEVELS, ModeResult, Result, Settings
+from margincall.replay.series import Series
+from margincall.replay.vols import expiries_of
 from margincall.replay.walk import LEGS, seconds_to_jump, steps, waypoints
 
 SWEEP_EVERY = 50  # candles
 IMPACT_LIMIT = 300_000_000  # 1e-9: a displacement never exceeds 30 %
 IMPACT_HALF_LIFE = 3_600  # seconds
 EMPTIED = 100  # an owner is emptied with less than 1 / EMPTIED of his start
-LEVEL = 2
-LEVELS = tuple(range(-50, 31, LEVEL))
-"""Price levels of the liquidation map, percent of the price before the crash, and their distance."""
-
-
-class Settings(NamedTuple):
-    """accounts: traders a mode; gap: jump once a leg instead of walking; impact: basis points that a
-    million USD of forced trades moves its market's price."""
-
-    accounts: int = 300
-    seed: int = 1
-    leverage: Leverage = Leverage(2, 25)
-    modes: tuple[str, ...] = MODES
-    gap: bool = False
-    impact: float = 0.0
-
-
-@dataclass
-class ModeResult:
-    """What happened in one mode; money in 1e-6 USD. by_candle: liquidated notional of each candle;
-    open_interest: the traders' gross notional at each candle's end; levels: notional that becomes
-    liquidatable at each of LEVELS, before the crash."""
-
-    liquidations: int = 0
-    full: int = 0
-    victims: set[int] = field(default_factory=set)
-    notional: int = 0
-    penalties: int = 0
-    rewards: int = 0
-    insurance_paid: int = 0
-    socialised: int = 0
-    start_money: int = 0
-    trader_loss: int = 0
-    trader_gain: int = 0
-    emptied: int = 0
-    open_interest_start: int = 0
-    by_candle: list[int] = field(default_factory=list)
-    open_interest: list[int] = field(default_factory=list)
-    levels: list[float] = field(default_factory=list)
-
-
-@dataclass
-class Result:
-    """What a replay found. lag_seconds: the largest delay with which a candle's close was reached;
-    lag_percent: how far outside the low and high of the candle of that moment the chain's price was then;
-    conservation_error: largest |residual| of I-01 over all candles, token units."""
-
-    settings: Settings
-    history: History
-    modes: dict[str, ModeResult]
-    transactions: int = 0
-    updates: int = 0
-    seconds: float = 0.0
-    conservation_error: int = 0
-    sweeps: int = 0
-    lag_seconds: int = 0
-    lag_percent: float = 0.0
-    before_crash: int = 0
-
+DAY = 86_400
 
 Progress = Callable[[int, int, "Replay"], None]
 
@@ -115,6 +61,8 @@ class Replay:
         self._offset = dict.fromkeys(self.markets, 0)  # 1e-9, by impact
         self._turn = 0
         self._shift = 0
+        self.series: Series | None = None
+        self.dials: DialsWatch | None = None
 
     # ------------------------------------------------------------ the run
 
@@ -146,21 +94,21 @@ class Replay:
     def _set_up(self) -> None:
         """Everybody's money and opening trades, at the opening price, without funding, before the
         first candle."""
-        pairs = [
-            (owner, self._makers[mode][i % len(self._makers[mode])], trade)
-            for mode, found in self.owners.items()
-            for i, owner in enumerate(found)
-            if owner.trader
-            for trade in owner.trader.trades
-        ]
-        # Two seconds a transaction is more than they need.
+        perps = [mode for mode in self.owners if mode != PORTFOLIO]
+        pairs = [pair for mode in perps for pair in self._pairs(mode, lambda owner: owner.trader.trades)]
+        # Two seconds a transaction is more than they need; a portfolio account takes three, its trades one.
         start = self.history.times[0] - 2 * (len(self.everyone) + len(pairs)) - 600
-        self._shift = max(0, self.protocol.chain.timestamp + 1 - start)
+        if PORTFOLIO in self.owners:
+            start -= 8 * len(self.owners[PORTFOLIO])
+        late = self.protocol.chain.timestamp + 1 - start
+        self._shift = max(0, -(-late // DAY) * DAY)  # expiries stay at 08:00 UTC
         no_funding = {i: index_for(p, 0, self.markets[i].rules) for i, p in self._opening.items()}
         self.desk.publish(self._opening, no_funding, start + self._shift)
         self.desk.endow(owner for found in self.owners.values() for owner in found)
         try:
             self.desk.open(pairs)
+            if PORTFOLIO in self.owners:
+                self._open_books()
         except Disagreement as error:
             if "open interest cap" in str(error):
                 raise BadInput(
@@ -168,12 +116,46 @@ class Replay:
                     " carries; give fewer"
                 ) from None
             raise
-        self.index = HealthIndex(self.desk.twin, list(self.markets), self.everyone)
+        self._make_indexes()
         notional = self._notional()
         for mode, found in self.owners.items():
             result = self.result.modes[mode]
             result.start_money = sum(owner.money for owner in found if owner.trader)
             result.open_interest_start = notional[mode]
+
+    def _pairs(self, mode: str, trades: Callable[[Owner], list[Trade]]) -> list[tuple[Owner, Owner, Trade]]:
+        """(trader, the market maker on the other side, trade) of a mode."""
+        makers = self._makers[mode]
+        return [
+            (owner, makers[i % len(makers)], trade)
+            for i, owner in enumerate(self.owners[mode])
+            if owner.trader
+            for trade in trades(owner)
+        ]
+
+    def _open_books(self) -> None:
+        """The portfolio population: volatility, curves, dials; everybody's mode; the hedged books."""
+        desk, found = self.desk, self.owners[PORTFOLIO]
+        times = [time + self._shift for time in self.history.times]
+        series = Series(desk, expiries_of(times, self.history.step), self.settings.dials)
+        desk.to_portfolio(found)
+        desk.keep_fresh(self.protocol.chain.timestamp + 1)
+        series.open()
+        self.series = desk.series = series
+        trades = hedges(desk.twin, found, self.settings.seed, series.grid())
+        desk.open(self._pairs(PORTFOLIO, lambda owner: trades[owner.id]))
+
+    def _make_indexes(self) -> None:
+        twin, markets = self.desk.twin, list(self.markets)
+        books = [account for account in self.everyone if self._mode[account] == PORTFOLIO]
+        others = [account for account in self.everyone if self._mode[account] != PORTFOLIO]
+        assert self.everyone == others + books  # rows of the indexes
+        index = BookIndex(twin, markets, books)
+        self.index = Indexes(HealthIndex(twin, markets, others), index)
+        if books:
+            traders = {owner.id for owner in self.owners[PORTFOLIO] if owner.trader}
+            self.dials = DialsWatch(twin, index, [account in traders for account in books])
+            self.result.dials = self.dials.result
 
     # ------------------------------------------------------------ a candle
 
@@ -186,6 +168,9 @@ class Replay:
             planned = begin + self._shift + leg * self.history.step // LEGS
             targets = {market: way[leg] for market, way in ways.items()}
             self._go(targets, planned, always=leg == 0)
+            if self.series:
+                self.series.see()
+                self._keep()
         self._fade()
         self._measure_lag(i)
 
@@ -242,6 +227,9 @@ class Replay:
             market = self.markets[i]
             indexes[i] = index_for(mark, self.funding.rate(market, at - self._shift), market.rules)
         self.desk.publish(dict(marks), indexes, at)
+        if self.series:
+            self.series.poke()
+            self.dials.look(self.protocol.chain.timestamp)
 
     # ------------------------------------------------------------ keepers
 
@@ -265,6 +253,8 @@ class Replay:
         if margin.equity >= margin.maintenance:
             return None  # funding it receives has lifted it since it was found
         makers = self._makers[self._mode[victim]]
+        if self._mode[victim] == PORTFOLIO:
+            self.dials.judge(victim, at)
         for _ in makers:
             self._turn += 1
             taker = makers[self._turn % len(makers)]
@@ -321,7 +311,10 @@ class Replay:
     def _account(self, i: int, full: bool) -> None:
         """I-01 after every candle; every account and every margin at a sweep."""
         desk = self.desk
+        if self.dials:
+            self.dials.note(self.protocol.chain.timestamp)
         if full:
+            desk.keep_fresh(self.protocol.chain.timestamp + 1)
             self.books.sweep(desk.twin, self.everyone, self.protocol.chain.timestamp + 1)
             self.result.sweeps += 1
             desk.touched.clear()

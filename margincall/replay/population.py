@@ -2,7 +2,8 @@
 
 Everything follows from the seed. A trader of the isolated population and its twin of the cross
 population start with the same money and make the same trades (market, side, size, price); isolated
-trades take notional / leverage along into a vault, cross trades are backed by the whole account.
+trades take notional / leverage along into a vault, cross trades are backed by the whole account. Its
+twin of the portfolio population holds the same markets and sides, hedged (`hedges`).
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from margincall.model.arithmetic import NOTIONAL_SCALE, PPM, ceil_div
 from margincall.protocol.config import USD, MarketSpec
 from margincall.replay.candles import BadInput
 
-ISOLATED, CROSS = "isolated", "cross"
-MODES = (ISOLATED, CROSS)
+ISOLATED, CROSS, PORTFOLIO = "isolated", "cross", "portfolio"
+MODES = (ISOLATED, CROSS, PORTFOLIO)
 
 MAKERS = 4  # market makers a mode; they run the keepers, too
+DEPTH = {ISOLATED: 1, CROSS: 1, PORTFOLIO: 4}
+"""A market maker's money as a multiple of what the mode's traders' perps are worth together."""
 LEVERAGES = (2, 3, 5, 8, 10, 15, 20, 25)
 LEVERAGE_WEIGHTS = (14, 14, 20, 14, 18, 9, 8, 3)
 ALL_LONG, ALL_SHORT, PAIR = 70, 12, 18  # percent of traders
@@ -31,7 +34,8 @@ LEAST_USE, MOST_USE = 0.30, 0.90  # share of the money that the trades' margins 
 
 
 class Trade(NamedTuple):
-    """One opening trade. size: lots, signed; margin: money, notional / leverage rounded up."""
+    """One opening trade. market: or an instrument's id; size: lots, signed; margin: money, notional /
+    leverage rounded up (0 in a book)."""
 
     market: int
     size: int
@@ -57,7 +61,7 @@ class Owner(NamedTuple):
 
     def accounts(self) -> list[int]:
         """The root account and, in isolated mode, a vault per trade."""
-        if self.mode == CROSS or not self.trader:
+        if self.mode != ISOLATED or not self.trader:
             return [self.id]
         return [self.id] + [accounts.vault(self.id, trade.market) for trade in self.trader.trades]
 
@@ -111,7 +115,7 @@ def traders(
 def owners(found: Sequence[Trader], mode: str, seed: int, markets, prices: Mapping[int, int]) -> list[Owner]:
     """The traders as owners in one mode, and behind them the market makers who take the other side.
 
-    A market maker has as much money as all trades of the mode together are worth."""
+    A market maker has DEPTH times as much money as all trades of a mode together are worth."""
     result = []
     for i, trader in enumerate(found):
         owner = key(seed, f"{mode} trader", i)
@@ -121,7 +125,7 @@ def owners(found: Sequence[Trader], mode: str, seed: int, markets, prices: Mappi
     )
     for i in range(MAKERS):
         owner = key(seed, f"{mode} market maker", i)
-        money = max(notional, 1_000_000 * USD) // USD * USD
+        money = max(DEPTH[mode] * notional, 1_000_000 * USD) // USD * USD
         result.append(Owner(mode, owner, accounts.root(owner.address), money, None))
     return result
 

@@ -8,7 +8,9 @@ from rich.table import Table
 
 from margincall.protocol.config import USD
 from margincall.replay.candles import moment
-from margincall.replay.engine import ModeResult, Replay, Result
+from margincall.replay.engine import Replay
+from margincall.replay.population import PORTFOLIO
+from margincall.replay.result import DialsResult, ModeResult, Result
 
 
 def summary(result: Result) -> dict:
@@ -29,7 +31,29 @@ def summary(result: Result) -> dict:
         "lag_percent": round(result.lag_percent, 4),
         "first_candle": moment(result.history.times[0]),
         "last_candle": moment(result.history.times[-1]),
+        "dials": result.dials and _dials(result.dials, result.modes[PORTFOLIO]),
     }
+
+
+def _dials(found: DialsResult, with_them: ModeResult) -> dict:
+    """null without a portfolio population; what was not played is null."""
+    calm = found.calm
+    return {
+        "rho_max": round(found.rho_max, 6),
+        "psi_min": round(found.psi_min, 6),
+        "liquidations_by_dials_alone": found.alone,
+        "shortfall_without_dials": calm and shortfall(calm) / USD,
+        "shortfall_with_dials": shortfall(with_them) / USD,
+        "liquidations_without_dials": calm and calm.liquidations,
+        "liquidated_notional_without_dials": calm and calm.notional / USD,
+        "rho_max_maintenance": round(found.rho_mm_max, 6),
+        "psi_min_maintenance": round(found.psi_mm_min, 6),
+    }
+
+
+def shortfall(found: ModeResult) -> int:
+    """What accounts could not pay: paid by insurance or socialised, money."""
+    return found.insurance_paid + found.socialised
 
 
 def _mode(found: ModeResult) -> dict:
@@ -76,7 +100,7 @@ def dollars(money: int) -> str:
 
 def print_result(console: Console, result: Result) -> None:
     """The modes side by side, then what the run itself says."""
-    console.print("[bold]The same trades in each mode, USD")
+    console.print("[bold]The same traders and money in each mode, USD")
     table = Table(show_edge=False, pad_edge=False)
     table.add_column("")
     for mode in result.modes:
@@ -85,6 +109,8 @@ def print_result(console: Console, result: Result) -> None:
         table.add_row(name, *[cell(result.settings, found) for found in result.modes.values()])
     console.print(table)
     console.print()
+    if result.dials:
+        print_dials(console, result.dials, result.modes[PORTFOLIO])
     first, last = moment(result.history.times[0]), moment(result.history.times[-1])
     console.print(
         f"{len(result.history.times):,} candles, {first} to {last} UTC: {result.transactions:,} transactions,"
@@ -102,6 +128,33 @@ def print_result(console: Console, result: Result) -> None:
         f"Conservation (I-01), from storage after every candle: error {result.conservation_error} units;"
         f" {result.sweeps} full sweeps found no account missed and chain and twin equal to the unit"
     )
+
+
+def print_dials(console: Console, found: DialsResult, with_them: ModeResult) -> None:
+    """The portfolio population's rule in words, then what the dials did to it."""
+    console.print(
+        "Isolated and cross hold the same perps. Portfolio: the same money, markets and sides as hedged"
+        " books (perp with a put, covered calls, short straddles with a perp hedge, calendar spreads, pairs of"
+        " perps), sized so that the same share of the money is initial margin.\n"
+    )
+    console.print("[bold]What the stress dials did to the portfolio population")
+    table = Table(show_edge=False, pad_edge=False)
+    for column in ("", "at once (IM)", "gliding (MM)"):
+        table.add_column(column, justify="right" if column else "left")
+    table.add_row("highest rho: losses that add up", f"{found.rho_max:.3f}", f"{found.rho_mm_max:.3f}")
+    table.add_row("lowest psi: hedges that count", f"{found.psi_min:.3f}", f"{found.psi_mm_min:.3f}")
+    console.print(table)
+    console.print(
+        f"\n{found.alone:,} of {with_them.liquidations:,} liquidations were the dials' alone: at that moment"
+        " the account was above its maintenance margin at the calm dials."
+    )
+    if found.calm:
+        console.print(
+            "The same replay with the dials never poked (same seed, prices, volatility and keepers):"
+            f" {found.calm.liquidations:,} liquidations of {dollars(found.calm.notional)} USD, a shortfall of"
+            f" {dollars(shortfall(found.calm))} where there was {dollars(shortfall(with_them))} with them."
+        )
+    console.print()
 
 
 def impact_rule(basis_points: float) -> str:

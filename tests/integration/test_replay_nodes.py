@@ -7,8 +7,9 @@ from margincall.chain import Chain, EmbeddedChain
 from margincall.protocol.config import DEFAULT
 from margincall.protocol.deploy import deploy
 from margincall.replay.candles import moment_of, read
-from margincall.replay.engine import Replay, Settings
+from margincall.replay.engine import Replay
 from margincall.replay.funding import read_funding
+from margincall.replay.result import Settings
 
 FROM, TO = "2025-10-10T21:05:00Z", "2025-10-10T21:25:00Z"
 
