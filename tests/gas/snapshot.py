@@ -4,7 +4,8 @@
     python -m tests.gas.snapshot --update   # writes the file
 
 receipts: gas of transactions on a real Anvil. views: gas of calls on cold state without the
-transaction's own cost (embedded EVM). bytes: deployed code, EIP-170 allows 24,576.
+transaction's own cost (embedded EVM). portfolio: checks of portfolio accounts, likewise
+(tests/gas/portfolio.py). bytes: deployed code, EIP-170 allows 24,576.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from margincall.protocol.config import DEFAULT, USD, ProtocolSpec
 from margincall.protocol.deploy import deploy
 from margincall.protocol.handle import Account, Protocol
 from margincall.protocol.orders import Order
+from tests.gas import portfolio
 
 FILE = Path(__file__).with_name("snapshot.json")
 PERPS = (1, 4, 8, 16, 32)
@@ -34,7 +36,7 @@ def measure() -> dict[str, dict[str, int]]:
     """Everything, anew. Starts an Anvil node."""
     with nodes.anvil() as chain:
         receipts = operations(chain)
-    return {"receipts": receipts, "views": views(), "bytes": sizes()}
+    return {"receipts": receipts, "views": views(), "portfolio": portfolio.views(), "bytes": sizes()}
 
 
 # ---------------------------------------------------------------- receipts
@@ -52,7 +54,7 @@ def operations(chain: Chain) -> dict[str, int]:
     gas["price update, 1 market"] = protocol.set_prices({"BTC": 100_100}).gas_used
     gas["price update, 3 markets"] = protocol.set_prices(_prices()).gas_used
     gas |= liquidations(chain)
-    return gas
+    return gas | portfolio.operations(chain)
 
 
 def _prices(btc: int = 100_000) -> dict[str, int]:

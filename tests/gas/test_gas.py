@@ -3,7 +3,7 @@
 import pytest
 
 from margincall.chain import EmbeddedChain
-from tests.gas import snapshot
+from tests.gas import portfolio, snapshot
 
 EIP_170 = 24_576
 LIMITS = {
@@ -38,8 +38,31 @@ def test_limits_of_views(measured):
     assert measured["views"]["Clearinghouse.margin, 16 perps"] <= 75_000
 
 
+@pytest.mark.parametrize("name", [name for name in portfolio.GOALS if name != "refresh, code"])
+def test_limits_of_portfolio_checks(measured, name):
+    checks = measured["portfolio"]
+    assert checks[f"floor, {name}"] < checks[f"check, {name}"] <= checks[f"limit, {name}"]
+
+
+def test_limits_of_refreshes(measured):
+    """A sheet kept as code; one in slots writes 36 of them anew the first time."""
+    limit = portfolio.GOALS["refresh, code"].limit
+    refreshes = {name: gas for name, gas in measured["receipts"].items() if name.startswith("refresh, ")}
+    assert len(refreshes) == 4 * len(portfolio.DAYS)
+    for name, gas in refreshes.items():
+        assert gas <= limit or name.endswith("slots, first")
+
+
+def test_limits_of_option_trades(measured):
+    assert measured["receipts"]["option trade, portfolio, 16 held before"] <= portfolio.TRADE_LIMIT
+
+
+def test_the_lens_fits_a_nodes_call(measured):
+    assert measured["portfolio"]["PortfolioLens.explain, 127 options"] <= portfolio.LENS_LIMIT
+
+
 def test_contracts_fit(measured):
-    assert len(measured["bytes"]) == 11
+    assert len(measured["bytes"]) == 20
     assert {name: size for name, size in measured["bytes"].items() if size >= EIP_170} == {}
 
 
