@@ -16,7 +16,7 @@ from margincall.chain.embedded import _ACCOUNT, _SLOT, ZERO
 from margincall.model import book
 from margincall.model.instrument import CALL, CONTRACT, Instrument
 from margincall.model.surface import VolReport
-from margincall.protocol.config import DEFAULT
+from margincall.protocol.config import DEFAULT, USD
 from margincall.protocol.deploy import SOURCE_DOOR, TRADE_DOOR, deploy
 from margincall.protocol.handle import Account, Protocol
 from margincall.protocol.orders import domain
@@ -48,6 +48,7 @@ GOALS = {
     "refresh, code": Goal(650_000, 950_000),
 }
 TRADE_LIMIT = 400_000  # of an option between two accounts of 16 options
+LIQUIDATION_LIMIT = 2**24 // 2  # of half of 128 positions: half of what a transaction may use
 LENS_LIMIT = 20_000_000  # of the view that explains 128 positions
 
 
@@ -94,8 +95,9 @@ def operations(chain: Chain) -> dict[str, int]:
                 receipt = protocol.refresh("M1", expiry_in(days, now))
                 gas[f"refresh, {days} days, {store}, {turn}"] = receipt.gas_used
     keep_in_slots(protocol, False)
-    protocol.refresh("M1", expiry_in(30, now))
-    return gas | _option_trades(protocol, expiry_in(30, now))
+    expiry = expiry_in(30, now)
+    protocol.refresh("M1", expiry)
+    return gas | _option_trades(protocol, expiry) | _large_liquidation(protocol, expiry)
 
 
 def _option_trades(protocol: Protocol, expiry: int) -> dict[str, int]:
@@ -113,6 +115,44 @@ def _option_trades(protocol: Protocol, expiry: int) -> dict[str, int]:
     return gas
 
 
+def _large_liquidation(protocol: Protocol, expiry: int) -> dict[str, int]:
+    """Half of a perp and 127 calls sold goes to an account that holds nothing, in either mode."""
+    owner, source = protocol.chain.accounts[OWNER], protocol.chain.accounts[9]
+    protocol.access.send(owner, "set_door", source, SOURCE_DOOR)
+    gas = {}
+
+    def sold(name: str, usd) -> Account:
+        account = protocol.account(name)
+        account.deposit(usd)
+        account.to_portfolio()
+        account.sell("M1", "0.1")
+        words = _calls(protocol, [(1, k) for k in strikes(127)], expiry)
+        protocol.clearinghouse.send(source, "post_book", account.id, words, False, 0, 0)
+        return account
+
+    rich = sold("rich", 1_000_000).summary()
+    needed = 1_000_000 * USD - rich.equity + rich.maintenance * 6 // 10
+    for mode in ("cross", "portfolio"):
+        victim, taker = sold(f"victim of {mode}", needed // USD), protocol.account(f"{mode} taker")
+        taker.deposit(1_000_000)
+        if mode == "portfolio":
+            taker.to_portfolio()
+        receipt = protocol.liquidate(victim.id, taker, 500)
+        if protocol.liquidation.events(receipt, "Liquidated")[0].args["quanta"] != 500:
+            raise AssertionError("the liquidation was not one of half the account")
+        gas[f"liquidation, 128 positions, half, to {mode}"] = receipt.gas_used
+    return gas
+
+
+def _calls(protocol: Protocol, calls: list[tuple[int, int]], expiry: int) -> list[int]:
+    """The book of calls sold: (market, strike in USD)."""
+    words: list[int] = []
+    for market, strike in calls:
+        part = Instrument(market, CALL, expiry, strike * 10**7)
+        words, _ = book.merge(words, protocol.book.call("fragment", part.id, -SIZE, 0))
+    return words
+
+
 # ---------------------------------------------------------------- views
 
 
@@ -128,11 +168,7 @@ def views() -> dict[str, int]:
         made = protocol.account(name)
         made.deposit(50_000_000)
         protocol.clearinghouse.send(modes, "set_mode", made.id, 2)
-        words: list[int] = []
-        for market, strike in calls:
-            part = Instrument(market, CALL, expiry, strike * 10**7)
-            words, _ = book.merge(words, protocol.book.call("fragment", part.id, -SIZE, 0))
-        if words:
+        if words := _calls(protocol, calls, expiry):
             protocol.clearinghouse.send(source, "post_book", made.id, words, False, 0, 0)
         for i in range(1, perps + 1):
             made.buy(f"M{i}", 10)

@@ -57,6 +57,12 @@ def test_limits_of_option_trades(measured):
     assert measured["receipts"]["option trade, portfolio, 16 held before"] <= portfolio.TRADE_LIMIT
 
 
+@pytest.mark.parametrize("mode", ["cross", "portfolio"])
+def test_limit_of_a_large_liquidation(measured, mode):
+    name = f"liquidation, 128 positions, half, to {mode}"
+    assert measured["receipts"][name] <= portfolio.LIQUIDATION_LIMIT
+
+
 def test_the_lens_fits_a_nodes_call(measured):
     assert measured["portfolio"]["PortfolioLens.explain, 127 options"] <= portfolio.LENS_LIMIT
 
