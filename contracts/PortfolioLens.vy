@@ -7,7 +7,8 @@
 @license GNU Affero General Public License v3.0 only
 @notice Why a PORTFOLIO account's requirement is what it is: the worst scenario of each underlying
         and of all together, the dials, and the position that drives it. Any account is explained
-        as if it were a PORTFOLIO account. Writes nothing.
+        as if it were a PORTFOLIO account. Writes nothing. Asks the engine of PORTFOLIO accounts,
+        which must show its nets.
 
         Scenarios 0 to 7: vol up at log moves of the price of -4, -3 .. +3 steps of 5 %; 8 to 15:
         vol down likewise; 16 to 23: vol unmoved at -8, -6 .. +6 steps.

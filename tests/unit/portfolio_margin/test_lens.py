@@ -3,6 +3,7 @@ engine itself, asked about the account without it, misses most."""
 
 import pytest
 
+from margincall.chain.base import Reverted
 from margincall.model import accounts, explanation
 from margincall.model.book import merge
 from margincall.model.instrument import CALL, CONTRACT, PERP, Instrument
@@ -10,8 +11,8 @@ from margincall.model.portfolio import ONE, Dials
 from tests.fuzz.portfolios import KINDS, samples
 from tests.fuzz.test_portfolio_margin import CASH, _value
 from tests.unit.clearinghouse.world import world
-from tests.unit.portfolio_margin.ladder import ladder
-from tests.unit.standard_margin.bench import Bench, bench, new_protocol
+from tests.unit.portfolio_margin.ladder import EXPIRY, PRICE, ladder
+from tests.unit.standard_margin.bench import WINDOW, Bench, bench, new_protocol
 
 
 def explained(b: Bench, perps, words, initial: bool):
@@ -99,6 +100,20 @@ def test_an_empty_account():
     with world() as w:
         got = w.protocol.account("nobody").explain()
         assert (got.equity, got.requirement, got.floor, got.driver, got.underlyings) == (0, 0, 0, 0, [])
+
+
+def test_what_the_rule_refuses_is_not_explained():
+    with bench(ladder(1)) as b:
+        words = b.words()
+        b.set_prices({2: PRICE}, at=b.now + WINDOW + 1)
+        with pytest.raises(Reverted, match="curve: stale"):
+            explained(b, [], words, True)
+        b.refresh(2, EXPIRY)
+        assert explained(b, [], words, True).requirement > 0
+        with pytest.raises(Reverted, match="price: stale"):
+            b.protocol.portfolio_lens.call(
+                "explain_words", len(words) << 144, words, True, at=b.now + b.protocol.spec.max_age + 1
+            )
 
 
 def test_128_positions():
