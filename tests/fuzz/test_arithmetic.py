@@ -41,7 +41,7 @@ def div_up(x: uint256, y: uint256) -> uint256:
 @external
 @view
 def header(cash: int256, count: uint256, mode: uint256) -> uint256:
-    return lanes._header(cash, count, mode)
+    return lanes._header(0, cash, count, mode)
 
 @external
 @view
