@@ -249,9 +249,8 @@ def test_parameters_wait_for_the_timelock():
     chain = EmbeddedChain()
     protocol = deploy(chain, DEFAULT)
     markets, timelock, deployer = protocol.markets, protocol.timelock, chain.accounts[0]
-    assert [c.call("owner") for c in (markets, protocol.clearinghouse, protocol.feed)] == [
-        timelock.address
-    ] * 3
+    owned = markets, protocol.access, protocol.feed, protocol.book, protocol.surface, protocol.portfolio
+    assert {contract.call("owner") for contract in owned} == {timelock.address}
     changed = fees_tuple(TERMS._replace(taker_fee=600)), list(TERMS.tiers)
     data = markets.encode("set_terms", 1, *changed)
     operation = markets.address, 0, data, bytes(32), bytes(32)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from margincall.model import Market, Rules, Terms, Tier
+from margincall.model.arithmetic import MAX_PRICE
 from margincall.model.margin import close_out, margin
 from margincall.model.markets import MAX_LAG, funding_rate
 from tests.unit.model import specification as spec
@@ -106,10 +107,10 @@ def test_funding_index_follows_the_integral(data):
     price = data.draw(st.integers(10**4, 2**39))
     for _ in range(data.draw(st.integers(1, 8))):
         published = now - data.draw(st.integers(0, min(MAX_LAG, now - market.published - 1)))
-        index = data.draw(st.integers(max(1, price // 2), price * 2))
+        index = data.draw(st.integers(max(1, price // 2), min(price * 2, MAX_PRICE)))
         market.update(price, index, published, now)
         exact.update(now, price, Fraction(market.rate))
         now += data.draw(st.integers(1, 10**5))
-        price = data.draw(st.integers(-(-price * 2 // 3), price * 4 // 3))
+        price = data.draw(st.integers(-(-price * 2 // 3), min(price * 4 // 3, MAX_PRICE)))
     due = exact.at_time(now)
     assert due - exact.updates < market.funding_now(now) <= due
