@@ -242,6 +242,22 @@ def test_a_cross_account_with_a_book_is_liquidated_by_its_own_rule():
         assert 0 < done["quanta"] < QUANTA
 
 
+def test_a_slice_that_takes_more_of_the_hedge_is_refused_with_a_reason():
+    """A thousandth of the future, but (least notional) all of the perp that hedges it: the requirement rises.
+    Without a limit a larger slice is found."""
+    with world() as w:
+        series = Series(w)
+        a, b = series.trader("victim", 17_000), series.trader("b", 1_000_000)
+        a.buy(series.future(), "1", against=b)
+        a.sell("BTC", "0.0012", against=b)
+        k = keeper(series)
+        w.jump(BTC=91_500)
+        with w.refused("liquidation: worsens health"):
+            w.protocol.liquidate(a.id, k, 1)
+        done = liquidate(w, a, k, [b])
+        assert 1 < done["quanta"] < QUANTA
+
+
 def test_the_taker_meets_its_own_margin():
     with world() as w:
         series = Series(w)
