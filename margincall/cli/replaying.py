@@ -71,14 +71,15 @@ def _replay_options(command: Callable) -> Callable:
 def demo(accounts, seed, leverage, gap, impact, insurance, quiet) -> None:
     """Play the worked examples, then replay 9-12 October 2025; everything on the real contracts, in process.
 
-    Writes build/demo/summary.json and build/demo/replay.png.
+    Writes build/demo/summary.json, build/demo/replay.png and build/demo/dials.png.
     """
-    from margincall.replay import examples
+    from margincall.replay import examples, hedged
 
     console = console_for()
     compile_contracts(quiet)
     examples.play(EmbeddedChain(), DEFAULT, console)
-    console.print("[bold]4. BTC, ETH and SOL perps, 9-12 October 2025, five-minute candles[/bold]\n")
+    hedged.play(EmbeddedChain(), DEFAULT, console)
+    console.print("[bold]5. BTC, ETH and SOL, 9-12 October 2025, five-minute candles[/bold]\n")
     options = (accounts, seed, leverage, ",".join(MODES), gap, impact, insurance)
     _play(
         console,
@@ -88,8 +89,8 @@ def demo(accounts, seed, leverage, gap, impact, insurance, quiet) -> None:
         (None, None, None),
         options,
         quiet,
-    )(DEMO / "summary.json", DEMO / "replay.png")
-    console.print(f"\nWritten: {DEMO / 'summary.json'}, {DEMO / 'replay.png'}")
+    )(DEMO / "summary.json", DEMO / "replay.png", DEMO / "dials.png")
+    console.print(f"\nWritten: {DEMO / 'summary.json'}, {DEMO / 'replay.png'}, {DEMO / 'dials.png'}")
 
 
 @click.command()
@@ -123,9 +124,12 @@ def demo(accounts, seed, leverage, gap, impact, insurance, quiet) -> None:
     help="Write the summary as JSON to FILE, or to standard output in place of the tables.",
 )
 @click.option("--png", type=click.Path(path_type=Path), metavar="FILE", help="Draw the replay.")
+@click.option(
+    "--dials-png", type=click.Path(path_type=Path), metavar="FILE", help="Draw the stress dials and credits."
+)
 def replay(
     candles, funding, accounts, seed, leverage, gap, impact, insurance, quiet, modes, start, end, max_candles,
-    rpc, chain_id, record, png,
+    rpc, chain_id, record, png, dials_png,
 ) -> None:  # fmt: skip
     """Replay candles for three populations with the same money: isolated and cross with the same perps,
     portfolio with hedged books.
@@ -151,7 +155,7 @@ def replay(
         quiet,
         to_stdout,
     )
-    run(None if to_stdout or not record else Path(record), png)
+    run(None if to_stdout or not record else Path(record), png, dials_png)
 
 
 def _play(console, chain: Chain, candles, funding, span, options, quiet, to_stdout=False) -> Callable:
@@ -174,7 +178,7 @@ def _play(console, chain: Chain, candles, funding, span, options, quiet, to_stdo
 
     spec = _seeded(insurance)
 
-    def run(record: Path | None, png: Path | None) -> None:
+    def run(record: Path | None, png: Path | None, dials_png: Path | None) -> None:
         from margincall.replay.engine import Replay
         from margincall.replay.report import Bar, print_result, summary
 
@@ -193,15 +197,21 @@ def _play(console, chain: Chain, candles, funding, span, options, quiet, to_stdo
             print_result(console, result)
         if record:
             write(record, text + "\n")
-        if png:
-            from margincall.replay.draw import draw
-
-            try:
-                draw(result, png)
-            except (OSError, ValueError) as error:
-                raise BadInput(f"{png}: cannot be written ({error}); give a path that ends in .png") from None
+        _draw(result, png, dials_png if portfolio else None)
 
     return run
+
+
+def _draw(result, png: Path | None, dials_png: Path | None) -> None:
+    from margincall.replay.draw import draw
+    from margincall.replay.draw_dials import draw_dials
+
+    for path, drawn in ((png, draw), (dials_png, draw_dials)):
+        try:
+            if path:
+                drawn(result, path)
+        except (OSError, ValueError) as error:
+            raise BadInput(f"{path}: cannot be written ({error}); give a path that ends in .png") from None
 
 
 def _seeded(insurance: str | None) -> ProtocolSpec:

@@ -18,6 +18,24 @@ MILLION = 1_000_000 * USD
 def draw(result: Result, path: Path) -> None:
     """Write the PNG: prices and liquidated notional over time, and the map of liquidatable notional by
     price level and mode from before the crash."""
+    plt = styled()
+    figure = plt.figure(figsize=(14, 9), layout="constrained")
+    grid = figure.add_gridspec(2, 2, width_ratios=(1.15, 1), hspace=0.06, wspace=0.06)
+    over_time = figure.add_subplot(grid[0, 0])
+    volume = figure.add_subplot(grid[1, 0], sharex=over_time)
+    levels = figure.add_subplot(grid[:, 1])
+    times = [datetime.fromtimestamp(time, UTC) for time in result.history.times]
+    _prices(over_time, result, times)
+    _volume(volume, result, times)
+    _levels(levels, result)
+    figure.suptitle(_headline(result), x=0.01, ha="left", fontsize=13)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=130)
+    plt.close(figure)
+
+
+def styled():
+    """pyplot, drawing into files, in the style of this package's pictures."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -37,27 +55,15 @@ def draw(result: Result, path: Path) -> None:
             "legend.frameon": False,
         }
     )
-    figure = plt.figure(figsize=(14, 9), layout="constrained")
-    grid = figure.add_gridspec(2, 2, width_ratios=(1.15, 1), hspace=0.06, wspace=0.06)
-    over_time = figure.add_subplot(grid[0, 0])
-    volume = figure.add_subplot(grid[1, 0], sharex=over_time)
-    levels = figure.add_subplot(grid[:, 1])
-    times = [datetime.fromtimestamp(time, UTC) for time in result.history.times]
-    _prices(over_time, result, times)
-    _volume(volume, result, times)
-    _levels(levels, result)
-    figure.suptitle(_headline(result), x=0.01, ha="left", fontsize=13)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
-    plt.close(figure)
+    return plt
 
 
 def _headline(result: Result) -> str:
     parts = [
-        f"{mode} {found.notional / MILLION:,.1f} M USD liquidated, {found.emptied:,} emptied"
-        for mode, found in result.modes.items()
+        f"{mode} {found.notional / MILLION:,.1f} ({found.emptied:,})" for mode, found in result.modes.items()
     ]
-    return f"{result.settings.accounts:,} traders a mode, the same trades:  " + "   |   ".join(parts)
+    count = f"{result.settings.accounts:,} traders a mode"
+    return f"{count}.  Liquidated, million USD (and emptied accounts):  " + "   |   ".join(parts)
 
 
 def _prices(axes, result: Result, times: list[datetime]) -> None:

@@ -63,15 +63,15 @@ def _same_at_ten_times(protocol: Protocol, console: Console) -> None:
         protocol.set_prices(START, at=protocol.chain.timestamp + EIGHT_HOURS // 48)
     summaries = [person.account.summary(*person.vaults) for person in people]
     funding = [value - _position(person, "BTC").value for person, value in zip(people, before, strict=True)]
-    _claim(summaries[0].notional == summaries[1].notional, "notional differs by mode")
-    _claim(summaries[0].maintenance == summaries[1].maintenance, "maintenance differs by mode")
-    _claim(funding[0] == funding[1] > 0, "funding differs by mode")
+    claim(summaries[0].notional == summaries[1].notional, "notional differs by mode")
+    claim(summaries[0].maintenance == summaries[1].maintenance, "maintenance differs by mode")
+    claim(funding[0] == funding[1] > 0, "funding differs by mode")
     console.print("[bold]1. The same BTC long of 5,000 at 10x: leverage is one setting, the mode another")
-    table = _table("isolated", "cross")
-    table.add_row("notional", *[_usd(summary.notional) for summary in summaries])
-    table.add_row("maintenance requirement", *[_usd(summary.maintenance) for summary in summaries])
-    table.add_row("funding paid in eight hours", *[_usd(paid) for paid in funding])
-    table.add_row("the pool that meets it", *[_usd(summary.equity) for summary in summaries])
+    table = table_of("isolated", "cross")
+    table.add_row("notional", *[usd(summary.notional) for summary in summaries])
+    table.add_row("maintenance requirement", *[usd(summary.maintenance) for summary in summaries])
+    table.add_row("funding paid in eight hours", *[usd(paid) for paid in funding])
+    table.add_row("the pool that meets it", *[usd(summary.equity) for summary in summaries])
     console.print(table)
     console.print()
     for person in people:
@@ -95,19 +95,19 @@ def _fall(protocol: Protocol, console: Console) -> None:
             person.account.buy("ETH", ETH_SIZE, leverage=10, **mode)
     prices = _prices_of_liquidation(protocol, topped, people)
     rest = isolated.account.summary().cash
-    _claim(rest == (DEPOSIT - MARGIN) * USD, "the isolated trade took its 500 and nothing else")
+    claim(rest == (DEPOSIT - MARGIN) * USD, "the isolated trade took its 500 and nothing else")
     _print_prices(console, protocol, people, prices)
 
     keeper = protocol.account("keeper")
     keeper.deposit(10_000_000)
     console.print("[bold]3. All prices fall together, a keeper after every step: what each still owns, USD")
-    table = _table(*[person.name for person in people])
+    table = table_of(*[person.name for person in people])
     first: dict[str, Decimal] = {}
     mark, shown = Decimal(1), list(SHOWN)
     while True:
         fall = 100 * (1 - mark)
         if shown and fall >= shown[0]:
-            table.add_row(f"-{shown.pop(0)} %", *[_usd(person.equity(), 0) for person in people])
+            table.add_row(f"-{shown.pop(0)} %", *[usd(person.equity(), 0) for person in people])
         if not shown:
             break
         mark = max(mark * STEP, 1 - Decimal(shown[0]) / 100)
@@ -116,7 +116,7 @@ def _fall(protocol: Protocol, console: Console) -> None:
         for name in _keep(protocol, keeper, people):
             first.setdefault(name, 100 * (1 - mark))
         if isolated.account.size("BTC", ISOLATED):
-            _claim(isolated.account.summary().cash == rest, "a vault drew on the account behind it")
+            claim(isolated.account.summary().cash == rest, "a vault drew on the account behind it")
     table.add_row(
         "first slice at", *[f"-{first[p.name]:.1f} %" if p.name in first else "never" for p in people]
     )
@@ -128,20 +128,20 @@ def _prices_of_liquidation(protocol: Protocol, topped: Person, people) -> list[t
     before = topped.account.liquidation_price("BTC", ISOLATED)
     topped.account.add_margin("BTC", 250)
     after = topped.account.liquidation_price("BTC", ISOLATED)
-    _claim(after < before, "added margin must move the liquidation price away")
+    claim(after < before, "added margin must move the liquidation price away")
     found = []
     for person in people:
         mode = ISOLATED if person.vaults else CROSS
         found.append(tuple(person.account.liquidation_price(s, mode) for s in ("BTC", "ETH")))
-    _claim(found[0][0] > found[1][0], "added margin must show against the same trade without it")
-    _claim(found[2][0] is None, "a 5,000 long backed by 10,000 has no liquidation price")
-    _claim(found[3][1] is not None, "with 60,000 of ETH beside it, the account has one")
+    claim(found[0][0] > found[1][0], "added margin must show against the same trade without it")
+    claim(found[2][0] is None, "a 5,000 long backed by 10,000 has no liquidation price")
+    claim(found[3][1] is not None, "with 60,000 of ETH beside it, the account has one")
     return found
 
 
 def _print_prices(console: Console, protocol: Protocol, people, prices) -> None:
     console.print("[bold]2. 10,000 USD each and a BTC long of 5,000 at 10x, twice with an ETH long of 60,000")
-    table = _table(*[person.name for person in people])
+    table = table_of(*[person.name for person in people])
     for row, symbol in enumerate(("BTC", "ETH")):
         market = protocol.spec.market(symbol)
         cells = []
@@ -159,19 +159,19 @@ def _conclude(console: Console, people, first: dict[str, Decimal]) -> None:
     left = isolated.account.summary().cash
     returned = left - (DEPOSIT - MARGIN) * USD
     lost = DEPOSIT * USD - left
-    _claim(isolated.account.size("BTC", ISOLATED) == 0, "the vault was not liquidated")
-    _claim(0 < lost <= MARGIN * USD, "an isolated loss above its margin")
-    _claim(first[isolated.name] < first[topped.name], "added margin must delay the liquidation")
-    _claim(cross.name not in first, "cross was liquidated")
-    _claim(both.name in first, "cross with ETH was not liquidated")
-    _claim(both.equity() < apart.equity(), "two losers in one pool must cost more than apart")
+    claim(isolated.account.size("BTC", ISOLATED) == 0, "the vault was not liquidated")
+    claim(0 < lost <= MARGIN * USD, "an isolated loss above its margin")
+    claim(first[isolated.name] < first[topped.name], "added margin must delay the liquidation")
+    claim(cross.name not in first, "cross was liquidated")
+    claim(both.name in first, "cross with ETH was not liquidated")
+    claim(both.equity() < apart.equity(), "two losers in one pool must cost more than apart")
     kept = DEPOSIT - MARGIN - 10 * MARGIN * 12 // 10  # 500 and 6,000 went into the vaults
-    _claim(apart.account.summary().cash >= kept * USD, "two vaults drew on the account behind them")
+    claim(apart.account.summary().cash >= kept * USD, "two vaults drew on the account behind them")
     console.print(
-        f"\nIsolated: the loss is {_usd(lost)} of {MARGIN} (fees and penalty included), {_usd(returned)} came"
+        f"\nIsolated: the loss is {usd(lost)} of {MARGIN} (fees and penalty included), {usd(returned)} came"
         f" back, the other {DEPOSIT - MARGIN:,} unchanged to the unit.\n"
         f"Cross: the same trade was never liquidated; with ETH beside it the account is left with"
-        f" {_usd(both.equity())}, where isolated margin kept {_usd(apart.equity())}.\n"
+        f" {usd(both.equity())}, where isolated margin kept {usd(apart.equity())}.\n"
     )
 
 
@@ -200,16 +200,16 @@ def _position(person: Person, symbol: str):
     return next(position for position in held if position.market == market)
 
 
-def _claim(holds: bool, what: str) -> None:
+def claim(holds: bool, what: str) -> None:
     if not holds:
         raise Contradiction(what)
 
 
-def _usd(money: int, decimals: int = 2) -> str:
+def usd(money: int, decimals: int = 2) -> str:
     return f"{money / USD:,.{decimals}f}"
 
 
-def _table(*columns: str) -> Table:
+def table_of(*columns: str) -> Table:
     table = Table(show_edge=False, pad_edge=False)
     table.add_column("")
     for column in columns:

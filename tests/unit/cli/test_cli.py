@@ -56,7 +56,7 @@ def test_replay_writes_json_and_a_picture(capsys, tmp_path):
 def test_replay_prints_json_alone(capsys):
     code, out, _ = _run(capsys, "replay", *SHORT, "--json")
     assert code == 0
-    assert set(json.loads(out)["modes"]) == {"isolated", "cross"}
+    assert set(json.loads(out)["modes"]) == {"isolated", "cross", "portfolio"}
 
 
 def test_own_files_are_replayed(capsys, tmp_path):
@@ -79,7 +79,7 @@ def test_own_files_are_replayed(capsys, tmp_path):
         (["--accounts", "0"], "accounts 0: expected"),
         (["--impact", "-1"], "impact -1.0: expected"),
         (["--impact", "nan"], "impact nan: expected"),
-        (["--modes", "portfolio"], "modes 'portfolio': expected"),
+        (["--modes", "hedged"], "modes 'hedged': expected"),
         (["--modes", "cross,cross"], "modes 'cross,cross': expected"),
         (["--from", "soon"], "--from: 'soon' is no time"),
         (["--from", "2030-01-01"], "no candle is left"),
