@@ -21,7 +21,7 @@ from margincall.audit.world import MARKETS, World
 from margincall.chain import Contract
 from margincall.chain.base import Receipt, Reverted
 from margincall.model import Refused
-from margincall.model.margin import Margin, margin
+from margincall.model.margin import Margin
 
 ANY = "(any reason)"
 
@@ -53,6 +53,9 @@ class View(NamedTuple):
 
     cash: dict[int, int]
     positions: dict[int, tuple]
+    books: dict[int, list[int]]
+    modes: dict[int, int]
+    unsettled: int
     insurance: dict[int, int]
     treasury: dict[int, int]
     deficit: dict[int, int]
@@ -101,7 +104,7 @@ class Machine:
         self.memory: dict[str, Any] = {}
         self._pick = operations.picker(setting)
         self._properties = properties
-        self._rates = properties.RATES if rates is None else rates
+        self._rates = properties.rates(setting) if rates is None else rates
         self._margins: tuple[int, dict] = (-1, {})
         operations.start(self)
 
@@ -160,25 +163,29 @@ class Machine:
     # ------------------------------------------------------------ reading
 
     def margins(self, now: int | None = None) -> dict[int, Margin | None]:
-        """Margin of every account with positions (None: a price is stale), now or at the last block."""
+        """Margin of every account with positions (None: a price or curve is stale), now or at the last
+        block."""
         now = self.chain.timestamp if now is None else now
         if self._margins[0] != now:
             twin = self.twin
-            self._margins = (now, {a: self.margin_of(a, now) for a in twin.positions})
+            self._margins = (now, {a: self.margin_of(a, now) for a in twin.holders()})
         return self._margins[1]
 
     def margin_of(self, account: int, now: int) -> Margin | None:
-        """Margin of one account; None when a price is stale."""
-        twin = self.twin
-        positions = twin.positions.get(account, ())
+        """Margin of one account; None when a price or curve is stale, or a series expired."""
         try:
-            return margin(twin.cash.get(account, 0), positions, twin.markets, now, twin.max_age)
+            return self.twin.margin(account, now)
         except Refused:
             return None
 
     def unhealthy(self, now: int | None = None) -> list[int]:
         """Accounts below maintenance."""
         return [a for a, x in self.margins(now).items() if x and x.equity < x.maintenance]
+
+    def plain(self) -> list[int]:
+        """Accounts with perps that are judged by the rule of perps alone."""
+        twin = self.twin
+        return [a for a in twin.positions if a not in twin.books and a not in twin.modes]
 
     def fresh(self, now: int, seconds: int = 0) -> bool:
         """Whether every price is usable until `seconds` from `now`."""
@@ -195,6 +202,9 @@ class Machine:
         return View(
             twin.cash.copy(),
             twin.positions.copy(),
+            twin.books.copy(),
+            twin.modes.copy(),
+            twin.unsettled,
             twin.insurance.copy(),
             twin.treasury.copy(),
             twin.deficit.copy(),
@@ -222,11 +232,16 @@ class Machine:
             return error.reason or "(no reason)", None
 
     def _touched(self, before: View) -> frozenset[int]:
-        cash, positions = self.twin.cash, self.twin.positions
+        cash, positions, books = self.twin.cash, self.twin.positions, self.twin.books
         changed = {a for a, x in cash.items() if before.cash.get(a, 0) != x}
         changed.update(a for a, x in before.cash.items() if x and a not in cash)
         changed.update(a for a, x in positions.items() if before.positions.get(a) is not x)
         changed.update(a for a in before.positions if a not in positions)
+        if books or before.books or self.twin.modes != before.modes:
+            changed.update(a for a in books.keys() | before.books if books.get(a) != before.books.get(a))
+            modes = self.twin.modes.keys() ^ before.modes.keys()
+            # Who closed his account has left his mode too.
+            changed.update(modes)
         return frozenset(changed)
 
 

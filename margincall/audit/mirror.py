@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from margincall.audit.optionmirror import OptionMirror
 from margincall.audit.world import MARKETS, World, map_slot, slot_of
 from margincall.model import accounts
 from margincall.model.markets import Market
@@ -26,6 +27,7 @@ class Mirror:
         self._expected: list[int] = []
         self._at: dict[int, int] = {}  # account -> position in the lists
         self._known: dict[int, tuple] = {}
+        self._options = OptionMirror(world) if world.setting.options else None
         self._fixed()
         for root in world.roots:
             self.watch(root)
@@ -65,7 +67,7 @@ class Mirror:
         if account in self._at:
             return
         self._at[account] = len(self._slots)
-        self._known[account] = (0, ())
+        self._known[account] = (0, (), 0)
         self._add(f"header {account:#x}", self._house, map_slot(slot_of(self._layout, "headers"), account))
         words = map_slot(slot_of(self._layout, "_words"), account)
         for i in range(1 if accounts.is_vault(account) else 2):
@@ -76,7 +78,7 @@ class Mirror:
         expected = self._refresh()
         read = self.read
         if [read(address, slot) for address, slot in self._slots] == expected:
-            return []
+            return self._options.check() if self._options else []
         return [
             f"{name}: chain {read(*slot):#x}, twin {value:#x}"
             for name, slot, value in zip(self._names, self._slots, expected, strict=True)
@@ -85,17 +87,19 @@ class Mirror:
 
     def _refresh(self) -> list[int]:
         twin, expected = self.world.twin, self._expected
-        cash, positions = twin.cash, twin.positions
-        for account in (cash.keys() | positions.keys()) - self._at.keys():
+        cash, positions, books, modes = twin.cash, twin.positions, twin.books, twin.modes
+        for account in (cash.keys() | positions.keys() | books.keys()) - self._at.keys():
             self.watch(account)
         for account, known in self._known.items():
-            state = (cash.get(account, 0), positions.get(account, ()))
+            state = (cash.get(account, 0), positions.get(account, ()), modes.get(account, 0))
+            if books:  # their number of words is in the header
+                state = (*state, len(books.get(account, ())))
             if state == known:
                 continue
             self._known[account] = state
             at = self._at[account]
             expected[at] = twin.header(account)
-            words = twin.words(account)
+            words = accounts.pack_words(positions.get(account, ()))
             expected[at + 1] = words[0] if words else 0
             if not accounts.is_vault(account):
                 expected[at + 2] = words[1] if len(words) > 1 else 0

@@ -5,24 +5,33 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from margincall.model import Rules, Terms, Tier
-from margincall.protocol.config import USD, MarketSpec, ProtocolSpec
+from margincall.model.surface import VolRules
+from margincall.protocol.config import STEP, USD, MarketSpec, OptionSpec, PortfolioTerms, ProtocolSpec
 
 RULES = Rules(
     step=10_000, interval=2, outage=120, grace=15, interest=100_000, damp=500_000, rate_cap=20_000_000
 )
 BASE_MARKS = {1: 60_000 * 10**6, 2: 3_000 * 10**7, 3: 150 * 10**8}
+VOLS = VolRules(feed=None, lower=100_000, upper=2_000_000, step=100_000, interval=30, max_age=6 * 3_600)
+OPTIONS = {
+    1: OptionSpec(500 * 10**6, PortfolioTerms(2 * STEP, 3 * STEP, 50_000, 5_000), VOLS),
+    2: OptionSpec(5 * 10**7, PortfolioTerms(2 * STEP, 3 * STEP, 50_000, 5_000), VOLS),
+    3: OptionSpec(10**8 // 2, PortfolioTerms(40, 3 * STEP, 100_000, 10_000), VOLS),
+}
 EDGE_MARKS = {1: 60_000 * 10**6, 2: 2**39, 3: 50_000}
 
 
 class Setting(NamedTuple):
     """One deployment. `envelope`: prices move one step at most and keepers liquidate after each;
-    `hostile`: the token is one whose transfers can be told to misbehave."""
+    `hostile`: the token is one whose transfers can be told to misbehave; `options`: all markets carry
+    options, accounts may be PORTFOLIO, spot tokens are collateral."""
 
     name: str
     spec: ProtocolSpec
     marks: dict[int, int]
     hostile: bool = False
     envelope: bool = False
+    options: bool = False
 
 
 def _terms(edge: int, imf: int, mmf: int, maker_fee: int, taker_fee: int, multiple: int) -> Terms:
@@ -58,6 +67,11 @@ def _spec(decimals: int, seeds: int, fees: tuple[int, int], multiple: int) -> Pr
     )
 
 
+def _with_options(spec: ProtocolSpec) -> ProtocolSpec:
+    markets = tuple(market._replace(options=OPTIONS[market.id]) for market in spec.markets)
+    return spec._replace(markets=markets, curve_window=3_600)
+
+
 SETTINGS = {
     setting.name: setting
     for setting in (
@@ -66,7 +80,9 @@ SETTINGS = {
         Setting("wide", _spec(18, 300, (0, 0), 60_000), EDGE_MARKS),
         Setting("hostile", _spec(8, 200, (0, 300), 60_000), BASE_MARKS, hostile=True),
         Setting("envelope", _spec(6, 2_000, (200, 500), 60_000), BASE_MARKS, envelope=True),
+        Setting("portfolio", _with_options(_spec(6, 300, (200, 500), 60_000)), BASE_MARKS, options=True),
     )
 }
 """By name: plain; thin insurance (deficits are socialised); 18 decimals, edge prices and no fees; a hostile
-token of 8 decimals; prices inside the envelope with keepers that never sleep."""
+token of 8 decimals; prices inside the envelope with keepers that never sleep; options on all markets, portfolio accounts and
+spot collateral."""

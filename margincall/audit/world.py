@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from eth_utils import keccak
 
+from margincall.audit.series import Series
 from margincall.audit.settings import Setting
 from margincall.chain import Contract, EmbeddedChain
 from margincall.chain.base import Receipt
@@ -59,7 +60,7 @@ class World:
         self.blacklist: set[str] = set()
         self.wallet_answer = 0
         self.delegates: dict[tuple[int, int], tuple[int, int]] = {}
-        self._feed = domain("margincall feed", self.chain.chain_id, protocol.feed.address)
+        self.feed_domain = domain("margincall feed", self.chain.chain_id, protocol.feed.address)
         self.contracts: dict[str, tuple[Contract, Key]] = {}
         self.actors = self._actors()
         self.by_number = {actor.number: actor for actor in self.actors}
@@ -73,6 +74,10 @@ class World:
         self.newcomers = [accounts.root(actor.address) for actor in fresh]
         for actor in (*self.actors, *fresh):
             self.fund(actor.address)
+        if setting.options:
+            self.series = Series(self)
+            for actor in (*self.actors, *fresh):
+                self.series.fund(actor.address)
         if setting.hostile:
             self._lend_token_a_purse()
 
@@ -102,7 +107,7 @@ class World:
 
     def payload(self, reports: list[Report]) -> bytes:
         """Reports as the feed's signer publishes them."""
-        return feed_payload(self._feed, reports, self.protocol.signers[:1])
+        return feed_payload(self.feed_domain, reports, self.protocol.signers[:1])
 
     def balance(self, address: str) -> int:
         """Token units of an address, from storage."""
@@ -138,7 +143,9 @@ class World:
             if kind == "wallet":
                 self.wallet = deployed
         receiver = made[-1]
-        self.send(receiver.address, self.protocol.access, ("set_delegate", receiver.signer.address, 3, FOREVER))
+        self.send(
+            receiver.address, self.protocol.access, ("set_delegate", receiver.signer.address, 3, FOREVER)
+        )
         self.delegates[receiver.number, int(receiver.signer.address, 16)] = (3, FOREVER)
         return made
 

@@ -144,13 +144,17 @@ def switch_to_cross(state: State, now: int, vault: int) -> None:
 
 
 def fund_insurance(state: State, pool: int, tokens: int) -> int:
-    """Add tokens (token units) to a pool's insurance, rounded down to money. Returns the credit."""
+    """Add tokens (token units) to a pool's insurance, rounded down to money. Insurance of pool 0 first repays
+    what options could not pay (market 0's deficit). Returns the credit."""
     if not 0 <= pool <= MAX_MARKET:
         raise Refused("insurance: no such pool")
     credited = tokens // state.scale
     if not 0 < credited < 2**96:
         raise Refused("deposit: bad amount")
     state.insurance[pool] = state.insurance.get(pool, 0) + credited
+    if pool == 0 and (repaid := min(state.deficit.get(0, 0), state.insurance[0])) > 0:
+        state.deficit[0] -= repaid
+        state.insurance[0] -= repaid
     return credited
 
 

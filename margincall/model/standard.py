@@ -66,12 +66,13 @@ def legs(words: Sequence[int], risk: Risk, markets: Mapping[int, Market], terms:
             continue
         if not segment.lanes and risk.now >= expiry:
             raise Refused("standard: settle first")
+        curve = portfolio.usable(risk, market, expiry) if segment.lanes else None
         price = risk.prices[market]
         if segment.futures:
             yield market, _future(segment.futures, price, markets[market])
         for name, size in segment.lanes:
             if size > 0:
-                value = option_value(risk, market, portfolio.usable(risk, market, expiry), name, size)
+                value = option_value(risk, market, curve, name, size)
                 yield market, Leg(max(value, 0), max(value, 0), 0, max(-value, 0))
             else:
                 if market not in terms:
@@ -127,8 +128,8 @@ def margin(
 ) -> Margin:
     """Equity, IM, MM and notional (perps, futures and options sold) of a cross account with a book.
     Raises Refused on a stale price or curve."""
-    base = cross.margin(cash, positions, markets, now, max_age)
     parts = [leg for _, leg in legs(words, risk, markets, terms)]
+    base = cross.margin(cash, positions, markets, now, max_age)
     return Margin(
         base.equity + book_equity(words, risk, parts),
         base.initial + sum(leg.initial for leg in parts),
@@ -149,9 +150,8 @@ def close_out(
 ) -> CloseOut:
     """Equity, MM, slope and penalty: the market's penalty rate on the notional of perps, futures and
     options sold. Raises Refused on a stale price or curve."""
-    base = cross.close_out(cash, positions, markets, now, max_age)
-    equity, maintenance, slope, penalty = base
     parts = list(legs(words, risk, markets, terms))
+    equity, maintenance, slope, penalty = cross.close_out(cash, positions, markets, now, max_age)
     for market, leg in parts:
         maintenance += leg.maintenance
         slope += leg.maintenance

@@ -6,7 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from margincall.audit.operations import admin, boundary, money, prices, strangers, token, trades
+from margincall.audit.operations import (
+    admin,
+    boundary,
+    expiries,
+    money,
+    options,
+    prices,
+    strangers,
+    token,
+    trades,
+)
 from margincall.audit.settings import Setting
 
 COMMON = {
@@ -37,6 +47,25 @@ COMMON = {
 }
 WILD = {prices.jump: 2, prices.silence: 1}
 """Outside the price envelope: jumps, and silences after which prices are stale."""
+OPTIONS = {
+    prices.step_inside: 12,
+    prices.step_all: 30,
+    options.trade: 34,
+    options.reduce: 8,
+    options.odd: 2,
+    options.switch_mode: 7,
+    options.deposit_spot: 2,
+    options.withdraw_spot: 2,
+    boundary.to_the_unit: 4,
+    expiries.vols: 1,
+    expiries.upkeep: 4,
+    expiries.poke: 3,
+    expiries.tighten: 1,
+    expiries.observe: 1,
+    expiries.settle: 4,
+}
+RARE = {expiries.to_expiry: 1}
+"""Four times in a thousand operations."""
 HOSTILE = {token.set_mode: 5, token.blacklist: 2}
 
 
@@ -48,6 +77,9 @@ def picker(setting: Setting) -> Callable:
     weights |= WILD
     if setting.hostile:
         weights |= HOSTILE
+    if setting.options:
+        weights |= OPTIONS
+        weights = {operation: 2 * weight for operation, weight in weights.items()} | RARE
     table = [operation for operation, weight in weights.items() for _ in range(weight)]
     return lambda machine, draw: draw.choice(table)(machine, draw)
 
@@ -73,3 +105,11 @@ def start(machine) -> None:
     for index, root in enumerate(machine.world.roots):
         amount = 2_000_000 if index == 0 else (300, 3_000, 8_000, 30_000)[index % 4]
         machine.do(money.deposit_of(machine, root, amount * 10**6))
+    if not machine.setting.options:
+        return
+    machine.do(expiries.same_vols(machine))
+    for market, expiry in expiries.stale(machine):
+        machine.do(expiries.refresh_of(machine, market, expiry))
+    machine.do(expiries.poke(machine, None))
+    for root in machine.world.roots[::2]:
+        machine.do(options.to_mode(machine, root, 2))

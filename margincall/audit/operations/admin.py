@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from margincall.audit.machine import Action, Machine
 from margincall.audit.world import FOREVER, MARKETS
+from margincall.chain import Contract
 from margincall.model import Refused, Tier, set_denied_modes, set_paused
 from margincall.protocol.deploy import NO_SALT, fees_tuple
 
@@ -53,7 +56,7 @@ def deny(machine: Machine, draw) -> Action:
     if len(twin.denied) > 1 or (twin.denied and draw.chance(50)):
         actor, modes = world.by_number[draw.choice(list(twin.denied))], 0
     else:
-        modes = draw.choice((1, 2, 2, 3))
+        modes = draw.choice((1, 4, 4, 5) if machine.setting.options else (1, 2, 2, 3))
     return Action(
         "deny modes",
         world.compliance,
@@ -92,8 +95,12 @@ def parameters(machine: Machine, draw) -> Action | None:
 
 
 def _announce(machine: Machine, draw) -> Action:
+    return announce(machine, *_change(machine, draw))
+
+
+def announce(machine: Machine, target: Contract, call: tuple, apply: Callable, what: str) -> Action:
+    """Schedule a call of the timelock; `apply` is its twin."""
     world = machine.world
-    target, call, apply, what = _change(machine, draw)
     salt = machine.steps.to_bytes(32, "big")
     payload = target.encode(*call)
     operation = (target.address, 0, payload, NO_SALT, salt)

@@ -13,9 +13,10 @@ def boundary(machine: Machine, draw) -> Action | None:
     what makes equity equal the requirement, or a unit less or more; then try to liquidate.
     """
     twin = machine.twin
-    if not twin.positions:
+    held = machine.plain()
+    if not held:
         return None
-    account = draw.choice(list(twin.positions))
+    account = draw.choice(held)
     market = draw.choice(twin.positions[account])[0]
     known = twin.markets[market]
     for seconds in (2, 12, 40):
@@ -35,11 +36,21 @@ def boundary(machine: Machine, draw) -> Action | None:
     return None
 
 
+def to_the_unit(machine: Machine, draw) -> Action | None:
+    """Pay in what leaves an account below maintenance exactly there, or a unit to either side; liquidate."""
+    unhealthy = machine.unhealthy()
+    if not unhealthy:
+        return None
+    account = draw.choice(unhealthy)
+    machine.queue.append(lambda m: _attempt(m, account))
+    return _to_the_unit(machine, account, draw.choice((-1, 0, 1)))
+
+
 def _to_the_unit(machine: Machine, account: int, offset: int) -> Action | None:
     """Money that leaves equity - maintenance = `offset` two seconds later, when the next call comes."""
     later = machine.chain.timestamp + 2
     found = machine.margin_of(account, later)
-    if found is None or account not in machine.twin.positions:
+    if found is None or machine.twin.is_flat(account):
         return None
     amount = found.maintenance - found.equity + offset
     if amount <= 0:
@@ -50,7 +61,7 @@ def _to_the_unit(machine: Machine, account: int, offset: int) -> Action | None:
 
 
 def _attempt(machine: Machine, account: int) -> Action | None:
-    if account not in machine.twin.positions:
+    if machine.twin.is_flat(account):
         return None
     taker = machine.world.roots[0]
     if taker >> 96 == account >> 96:

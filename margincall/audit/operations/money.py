@@ -94,7 +94,11 @@ def incoming(machine: Machine, kind: str, payer: str, target: int, tokens: int) 
         frozenset([target]) if kind == "deposit" else frozenset(),
         refusal,
         done=done,
-        facts={"tokens": tokens, "own": world.owner(target).address == payer if kind == "deposit" else False},
+        facts={
+            "tokens": tokens,
+            "own": kind == "deposit" and world.owner(target).address == payer,
+            "pool": None if kind == "deposit" else target,
+        },
     )
 
 

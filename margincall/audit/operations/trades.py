@@ -9,6 +9,7 @@ from margincall.model import (
     Refused,
     accounts,
     plan,
+    slices,
 )
 from margincall.model import (
     liquidate as model_liquidate,
@@ -23,6 +24,7 @@ from margincall.model import (
     trade as model_trade,
 )
 from margincall.model.arithmetic import MAX_PRICE, NOTIONAL_SCALE, PPM, ceil_div
+from margincall.model.markets import TARGET
 from margincall.protocol.orders import Order
 
 USD = 10**6
@@ -310,7 +312,7 @@ def liquidate(machine: Machine, draw) -> Action | None:
     if unhealthy:
         victim = draw.choice(unhealthy)
     elif machine.twin.positions and draw.chance(30):
-        victim = draw.choice(list(machine.twin.positions))
+        victim = draw.choice(list(machine.twin.holders()))
     elif draw.chance(10):
         victim = draw.choice(world.roots)
     else:
@@ -333,6 +335,9 @@ def take(
         facts["model"] = plan(twin, at, victim) if preview else None
     except Refused as error:
         facts["model"] = error.reason
+    planned = facts.get("model")
+    if planned and not isinstance(planned, str) and (victim in twin.books or victim in twin.modes):
+        facts["least"] = _least(machine, at, victim, min(planned.quanta, quanta))
 
     return Action(
         "liquidate",
@@ -344,6 +349,20 @@ def take(
         seconds=seconds,
         facts=facts,
     )
+
+
+def _least(machine: Machine, now: int, victim: int, quanta: int) -> tuple[bool, bool, bool]:
+    """Whether a slice of `quanta` thousandths reaches the target, whether one less does, and whether the
+    account goes whole because it does not cover the penalty."""
+    account = slices.Account(machine.twin, now, victim)
+    standing = account.standing
+
+    def reaches(one: slices.Slice) -> bool:
+        equity = standing.equity - max(standing.penalty - one.after.penalty, 0) + one.credit
+        return equity * PPM >= TARGET * one.after.maintenance
+
+    less = quanta > 1 and reaches(account.part(quanta - 1))
+    return reaches(account.part(quanta)), less, standing.equity < standing.penalty
 
 
 def keep(machine: Machine) -> Action | None:

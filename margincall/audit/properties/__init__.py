@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from margincall.audit.draw import Draw
 from margincall.audit.machine import Machine, Step
-from margincall.audit.properties import economic, liquidation, state, transition, tworun
+from margincall.audit.properties import economic, liquidation, portfolio, state, transition, tworun
+from margincall.audit.settings import Setting
 
-NOT_APPLICABLE = {
-    "I-30": "no portfolio margin: CROSS and ISOLATED requirements are sums over positions",
-    "I-31": "no portfolio margin: there is no scenario grid to bound",
-    "I-32": "no options: no two portfolios with equal payoff but different legs",
-    "I-33": "no options: nothing settles at an expiry",
-}
-"""Ids without a subject in cross and isolated margin. In I-40 the part on shares has none either: there are
-no shares of anything."""
+NOT_APPLICABLE = {}
+"""Ids without a subject: none. I-30 to I-33 have theirs in the setting "portfolio" only; in I-40 the part on
+shares has none: there are no shares of anything. I-12, I-14, I-15, I-20 in chunks look at accounts of perps
+alone; for books I-30 to I-32 say the same of more (I-14: the twin against exact Black-76 in tests/fuzz)."""
 
 RATES = {
     "i_12": 40,
@@ -36,9 +33,26 @@ RATES = {
 }
 """Every how many steps the metamorphic, liveness and economic properties run."""
 
-_SOMETIMES = {
-    name: getattr(module, name) for module in (tworun, economic) for name in RATES if hasattr(module, name)
+WITH_OPTIONS = {
+    "i_30": 25,
+    "i_31": 60,
+    "i_32": 40,
+    "i_04_books": 10,
+    "i_22_options": 400,
 }
+"""Of these only in a setting with options, where views and exits are looked at more often."""
+
+_SOMETIMES = {
+    name: getattr(module, name)
+    for module in (tworun, economic, portfolio)
+    for name in RATES | WITH_OPTIONS
+    if hasattr(module, name)
+}
+
+
+def rates(setting: Setting) -> dict[str, int]:
+    """Which of RATES and WITH_OPTIONS run in a setting."""
+    return RATES | WITH_OPTIONS if setting.options else RATES
 
 
 def run_every_step(machine: Machine, step: Step) -> None:
@@ -46,9 +60,10 @@ def run_every_step(machine: Machine, step: Step) -> None:
     if not step.ok:
         transition.refused(machine, step)
         return
-    for check in state.EVERY:
+    options = machine.setting.options
+    for check in state.OPTIONS if options else state.EVERY:
         check(machine, step)
-    for check in transition.EVERY:
+    for check in transition.OPTIONS if options else transition.EVERY:
         check(machine, step)
     if step.action.kind == "liquidate":
         for check in liquidation.EVERY:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from margincall.audit.machine import Machine
-from margincall.audit.operations import money, prices, trades
+from margincall.audit.operations import expiries, money, options, prices, trades
 from margincall.audit.properties import probe
 from margincall.audit.world import MARKETS
 from margincall.model import accounts, withdrawable
 from margincall.model.arithmetic import INDEX_SCALE, NOTIONAL_SCALE
+from margincall.model.instrument import CONTRACT
 
 USD = 10**6
 
@@ -73,6 +74,57 @@ def _among_themselves(machine: Machine, draw):
         lots = -held if draw.chance(60) else lots
     price = mark + mark * draw.choice((0, 19_999, -19_999)) // 10**6
     return trades.between(machine, draw, market, maker, taker, lots or 1, max(price, 1))
+
+
+def i_22_options(machine: Machine, draw) -> None:
+    """I-22 with books: a set S that trades options and futures at the edges of the band, switches modes,
+    liquidates and withdraws only among itself at constant prices and curves: out_S - in_S + Eq_S <= 0,
+    insurance does not fall and D[0] does not rise.
+    """
+    if expiries.stale(machine, 90):
+        return
+    with probe.undone(machine, "I-22"):
+        probe.open_doors(machine)
+        probe.quiet_prices(machine)
+        members, twin = machine.world.newcomers, machine.twin
+        paid_in = 0
+        for i, usd in enumerate((900, 700, 2_500)):
+            probe.newcomer(machine, usd, i)
+            paid_in += usd * USD
+        machine.do(options.to_mode(machine, members[0], accounts.PORTFOLIO))
+        funds, owed = sum(twin.insurance.values()), twin.deficit.get(0, 0)
+        paid_out = 0
+        for _ in range(16):
+            step = machine.do(_with_options(machine, draw))
+            if step.ok and step.action.kind == "withdraw":
+                paid_out += step.action.facts["amount"]
+        machine.need("I-22", sum(twin.insurance.values()) >= funds, "insurance paid a coalition")
+        machine.need("I-22", twin.deficit.get(0, 0) <= owed, "a coalition left a deficit")
+        worth = _worth_of(machine, set(members))
+        if worth is not None:
+            machine.need("I-22", paid_out + worth - paid_in <= 0, paid_out + worth - paid_in)
+
+
+def _with_options(machine: Machine, draw):
+    """One act of the coalition; some are refused."""
+    members, twin = machine.world.newcomers, machine.twin
+    act = draw.choice(("option", "option", "option", "back", "mode", "perps", "perps"))
+    one, other = draw.choice(((0, 1), (1, 0), (0, 2), (2, 1)))
+    maker, taker = members[one], members[other]
+    if act == "mode":
+        return options.to_mode(machine, maker, 2 - twin.mode(maker))
+    if act == "perps":
+        return _among_themselves(machine, draw)
+    instrument = options.any_instrument(machine, draw)
+    mark = twin.markets[instrument.market].mark
+    lots = draw.choice((1, 40, 900)) * USD * NOTIONAL_SCALE // mark // CONTRACT * CONTRACT
+    lots = max(lots, CONTRACT) * draw.choice((1, -1))
+    if act == "back" and (known := options.held(machine, taker)):
+        instrument, lots = draw.choice(known)
+        lots, mark = -lots, twin.markets[instrument.market].mark
+    fair = options.fair(machine, instrument, machine.chain.timestamp + 1)
+    price = max(fair + mark * draw.choice((0, 19_900, -19_900)) // 10**6, 0)
+    return options.orders(machine, instrument.id, maker, taker, lots, price)
 
 
 def _worth_of(machine: Machine, roots: set[int]) -> int | None:
@@ -165,6 +217,6 @@ def _pool_trace(machine: Machine, market: int, down: bool, active: bool) -> dict
         "equity": {
             a: machine.margin_of(a, end).equity
             for a in twin.positions
-            if accounts.parent(a) not in machine.world.newcomers
+            if accounts.parent(a) not in machine.world.newcomers and machine.margin_of(a, end)
         },
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from margincall.audit.machine import Machine, Step
+from margincall.audit.properties import portfolio
 from margincall.audit.world import MARKETS
 from margincall.model import accounts
 from margincall.model.arithmetic import INDEX_SCALE, NOTIONAL_SCALE, PPM, RATE_SCALE, ceil_div
@@ -15,7 +16,7 @@ def _views(machine: Machine, step: Step) -> tuple[Margin, Margin]:
     """The victim's margin before and after; a vault that became flat counts with what its parent got."""
     victim = step.action.facts["victim"]
     after = machine.margin_of(victim, step.now)
-    if accounts.is_vault(victim) and victim not in machine.twin.positions:
+    if accounts.is_vault(victim) and machine.twin.is_flat(victim):
         root = accounts.parent(victim)
         got = machine.twin.cash.get(root, 0) - step.before.cash.get(root, 0)
         after = after._replace(equity=got)
@@ -31,15 +32,19 @@ def i_16_23_37(machine: Machine, step: Step) -> None:
     victim = facts["victim"]
     old = before.margins[victim]
     machine.need("I-16", old.equity < old.maintenance, old)
-    held = before.positions[victim]
+    held = before.positions.get(victim, ())
     left = {m: q for m, q, _ in machine.twin.positions.get(victim, ())}
     closed = [m for m, q, _ in held if left.get(m, 0) != q]
     machine.need("I-16", not any(machine.twin.markets[m].in_grace(step.now) for m in closed), "grace")
-    if not left:
+    if machine.twin.is_flat(victim):
         cash = machine.twin.cash.get(victim, 0)
         machine.need("I-23", cash == 0 if accounts.is_vault(victim) else cash >= 0, cash)
-    legs = len(held)
-    machine.need("I-37", step.receipt.gas_used <= 300_000 + 250_000 * legs, step.receipt.gas_used)
+    legs, words = len(held), before.books.get(victim, ())
+    bound = 300_000 + 250_000 * legs
+    if words or victim in before.modes:
+        bound = portfolio.GAS
+        machine.memory["gas"] = max(machine.memory.get("gas", 0), step.receipt.gas_used)
+    machine.need("I-37", step.receipt.gas_used <= bound, (step.receipt.gas_used, legs, len(words)))
     _count(machine, step, old)
 
 
@@ -51,8 +56,9 @@ def _count(machine: Machine, step: Step, old: Margin) -> None:
     counts["socialised liquidation"] += outcome.socialised > 0
     counts["reward paid by insurance"] += outcome.reward > 0
     counts["liquidation of a vault"] += accounts.is_vault(step.action.facts["victim"])
-    counts["liquidation of several legs"] += len(step.before.positions[step.action.facts["victim"]]) > 1
+    counts["liquidation of several legs"] += len(plan.closes) > 1
     counts["liquidation in a pause"] += machine.twin.paused
+    portfolio.count_liquidation(machine, step, old)
     if abs(old.equity - old.maintenance) <= 1:
         counts["liquidation one unit below the requirement"] += 1
 
@@ -82,6 +88,9 @@ def i_18_20(machine: Machine, step: Step) -> None:
     plan, outcome = step.result
     legs = len(plan.closes)
     machine.need("I-18", max(0, -new.equity) <= max(0, -old.equity), (old, new))
+    if plan.fragment or step.action.facts["victim"] in step.before.modes:
+        portfolio.i_18_20(machine, step, old, new)
+        return
     if not plan.full:
         machine.need("I-18", new.equity - new.maintenance >= old.equity - old.maintenance, (old, new))
         better = (new.equity + 2 * legs) * old.maintenance >= old.equity * new.maintenance
@@ -102,7 +111,10 @@ def i_19(machine: Machine, step: Step) -> None:
     the target (then the quantum before the first that leaves nothing does not).
     """
     facts = step.action.facts
-    plan, held = step.result.plan, step.before.positions[facts["victim"]]
+    plan, held = step.result.plan, step.before.positions.get(facts["victim"], ())
+    if plan.fragment or facts["victim"] in step.before.modes:
+        portfolio.i_19(machine, step)
+        return
     legs = [(machine.twin.markets[m], abs(q)) for m, q, _ in held]
     whole = _requirements(legs, 0)
     if plan.equity < whole[1]:
@@ -162,8 +174,11 @@ def i_21(machine: Machine, step: Step) -> None:
         + before.residue
         - sum(e for ps in before.positions.values() for _, _, e in ps)
         - sum(before.deficit.values())
+        - before.unsettled
     )
     machine.need("I-21", claims == claimed, lambda: (claims, claimed))
+    if machine.setting.options:  # books change hands as they are: I-03; what each rule sees of them differs
+        return
     worth_before = _worth(machine, step)
     legs = sum(len(p) for p in twin.positions.values()) + 8
     slack = legs + sum(
@@ -205,7 +220,8 @@ def i_25_26(machine: Machine, step: Step) -> None:
     plan, outcome = step.result
     pool = accounts.market_of(step.action.facts["victim"])
     had = before.insurance.get(pool, 0)
-    machine.need("I-25", outcome.shortfall == max(-plan.equity, 0) if plan.full else outcome.shortfall == 0)
+    shortfall = max(-plan.equity - plan.credit, 0) if plan.full else 0
+    machine.need("I-25", outcome.shortfall == shortfall, (outcome, plan))
     machine.need("I-25", outcome.insurance_paid == min(outcome.shortfall, had), outcome)
     machine.need("I-25", outcome.socialised == outcome.shortfall - outcome.insurance_paid, outcome)
     machine.need("I-25", not outcome.socialised or twin.insurance.get(pool, 0) == 0, outcome)
@@ -218,8 +234,11 @@ def i_25_26(machine: Machine, step: Step) -> None:
 
 def _charged(machine: Machine, step: Step, socialised: int) -> None:
     twin, before = machine.twin, step.before
-    held = {m: q for m, q, _ in before.positions[step.action.facts["victim"]]}
-    granted = 0
+    held = {m: q for m, q, _ in before.positions.get(step.action.facts["victim"], ())}
+    # What the perps of an account with a book do not explain is recorded, and nobody is charged.
+    granted = twin.deficit.get(0, 0) - before.deficit.get(0, 0)
+    machine.need("I-25", granted >= 0 and (held or granted == socialised), (granted, socialised))
+    machine.counts["deficit of market 0 recorded"] += granted > 0
     for market in MARKETS:
         known = twin.markets[market]
         old_longs, old_shorts = before.social[market - 1]

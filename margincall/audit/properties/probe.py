@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from margincall.audit.machine import Action, Machine, Step
-from margincall.audit.operations import money, prices, trades
+from margincall.audit.operations import expiries, money, options, prices, trades
 from margincall.audit.operations.admin import pause_action as pause
 from margincall.audit.world import MARKETS
 from margincall.chain import Contract
 from margincall.model import accounts
 from margincall.model.arithmetic import MAX_PRICE, MAX_SIZE
+from margincall.model.book import unpack
 from margincall.protocol.orders import Order
 
 USD = 10**6
@@ -25,7 +26,9 @@ def undone(machine: Machine, name: str) -> Iterator[None]:
     kept = (world.held, world.extra, world.token_mode, world.wallet_answer, set(world.blacklist))
     filled, below = book.filled.copy(), book.below.copy()
     own = (machine.steps, machine.counts.copy(), machine.refusals.copy(), machine.slack.copy())
+    series = world.series.snapshot() if machine.setting.options else None
     memory = machine.memory | {"accrued": dict(machine.memory["accrued"])}
+    memory["fixed"] = dict(machine.memory.get("fixed", {}))
     machine.history.append(f"-- {name} begins")
     yield
     machine.history.append(f"-- {name} undone")
@@ -35,6 +38,8 @@ def undone(machine: Machine, name: str) -> Iterator[None]:
     book.filled, book.below = filled, below
     machine.steps, machine.counts, machine.refusals, machine.slack = own
     machine.memory = memory
+    if series:
+        world.series.restore(series)
     machine.forget()
     if differences := machine.mirror.check():
         machine.fail("differential", f"after {name} was undone: " + "; ".join(differences))
@@ -126,11 +131,15 @@ def everyone_leaves(machine: Machine, reverse: bool) -> dict[int, int] | None:
         return None
     open_doors(machine)
     quiet_prices(machine)
+    if machine.setting.options:
+        _fresh_series(machine)
     longs, shorts, keeper = (newcomer(machine, 10**9, i) for i in range(3))
     for market in MARKETS:
         if not base(machine, longs, shorts, market):
             return None
     _liquidate_all(machine, keeper)
+    if machine.setting.options:
+        _close_books(machine, keeper, reverse)
     holders = sorted(set(twin.positions) - {longs, shorts}, reverse=reverse)
     for account in holders:
         for market, size, _ in twin.positions[account][:: -1 if reverse else 1]:
@@ -142,6 +151,8 @@ def everyone_leaves(machine: Machine, reverse: bool) -> dict[int, int] | None:
         if size := twin.size(longs, market):
             step = close(machine, longs, shorts, market, size)
             machine.need("I-02", step.ok, lambda s=step: f"the last could not close: {s.reason}")
+    if machine.setting.options:
+        _last_series(machine, keeper, reverse)
     machine.need("I-02", not twin.positions and not any(twin.deficit.values()), "something is left")
     payouts = {}
     for root in sorted(machine.world.roots, reverse=reverse):
@@ -153,6 +164,57 @@ def everyone_leaves(machine: Machine, reverse: bool) -> dict[int, int] | None:
     kept = pools + sum(twin.cash.get(a, 0) for a in (longs, shorts, keeper))
     machine.need("I-02", left == kept * machine.world.scale, (left, kept))
     return payouts
+
+
+def _fresh_series(machine: Machine) -> None:
+    """Volatility and curves that serve for a while; what expired is settled."""
+    must(machine, "I-02", expiries.same_vols(machine))
+    for market, expiry in expiries.stale(machine, 900):
+        must(machine, "I-02", expiries.refresh_of(machine, market, expiry))
+    for market, expiry in expiries.due(machine):
+        must(machine, "I-02", expiries.settle_of(machine, machine.world.roots, market, expiry))
+    quiet_prices(machine)
+
+
+def _close_books(machine: Machine, keeper: int, reverse: bool) -> None:
+    """Everybody gives his options and futures to the keeper at their marks. Between maintenance and initial
+    margin a hedge cannot be taken off alone, so all pay in before."""
+    twin = machine.twin
+    roots = sorted((twin.books.keys() | twin.modes.keys()) - {keeper}, reverse=reverse)
+    for root in roots:
+        must(machine, "I-02", money.deposit_of(machine, root, 10**7 * USD))
+    for root in roots:
+        for instrument, lots in options.held(machine, root):
+            if not machine.fresh(machine.chain.timestamp, 10):
+                quiet_prices(machine)
+            price = options.fair(machine, instrument, machine.chain.timestamp + 1)
+            order = machine.book.make(Order(root, instrument.id, -lots, price, reduce_only=True))
+            taking = machine.book.resting(keeper, instrument.id, lots, MAX_PRICE if lots > 0 else 0)
+            must(machine, "I-02", options.settle(machine, order, taking, abs(lots), options.REDUCE))
+
+
+def _last_series(machine: Machine, keeper: int, reverse: bool) -> None:
+    """What is left of books is money of futures that were closed, paid at expiry, and spot, taken out."""
+    twin, world = machine.twin, machine.world
+    roots = sorted([*world.roots, *world.newcomers], reverse=reverse)
+    while series := sorted({s.key[::-1] for w in twin.books.values() for s in unpack(w) if s.expiry}):
+        expiry, market = series[0]
+        machine.need("I-02", all(not s.lanes and not s.forward for w in twin.books.values()
+                                 for s in unpack(w) if s.expiry), "an option is left")  # fmt: skip
+        if machine.chain.timestamp < expiry:
+            marks = {m: known.mark for m, known in twin.markets.items()}
+            do(machine, prices.report(machine, marks, expiry - machine.chain.timestamp + 1))
+        must(machine, "I-02", expiries.settle_of(machine, roots, market, expiry))
+    for root in list(twin.books):
+        for segment in unpack(twin.books[root]):
+            quiet_prices(machine)
+            owner = world.owner(root).address
+            tokens = segment.forward * world.series.collateral.listings[segment.market].scale
+            must(machine, "I-02", options.spot_out(machine, owner, root, segment.market, tokens))
+    machine.need("I-33", twin.unsettled == 0, twin.unsettled)
+    if owed := twin.deficit.get(0, 0):
+        payer = world.actors[0].address
+        must(machine, "I-25", money.incoming(machine, "fund_insurance", payer, 0, owed * world.scale))
 
 
 def _liquidate_all(machine: Machine, keeper: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from margincall.audit.machine import Machine, Step
+from margincall.audit.properties import portfolio
 from margincall.audit.world import MARKETS
 from margincall.model import accounts
 from margincall.model.arithmetic import INDEX_SCALE, PPM
@@ -36,7 +37,7 @@ def i_03_04_23(machine: Machine, step: Step) -> None:
             machine.need("I-03", len({market for market, _, _ in positions}) == len(positions), positions)
     interest = {market: twin.open_interest.get(market, 0) for market in MARKETS}
     machine.need("I-03", not any(net.values()) and interest == longs, lambda: (net, interest, longs))
-    debts = [a for a, cash in twin.cash.items() if cash < 0 and a not in twin.positions]
+    debts = [a for a, cash in twin.cash.items() if cash < 0 and twin.is_flat(a)]
     machine.need("I-23", not debts, lambda: f"debt without position: {[hex(a) for a in debts]}")
 
 
@@ -59,8 +60,12 @@ def i_04(machine: Machine, step: Step) -> None:
 
 def i_07(machine: Machine, step: Step) -> None:
     """sum withdrawable + sum I + FEE <= V + sum_a max(-Eq(a), 0): deficits that winners still owe are
-    already out of their equity, so they need not be added to V.
+    already out of their equity, so they need not be added to V. With options: + D[0], which no winner
+    owes, + the spot that backs cash below zero: it lies in Collateral, not in V (every fifth step; not
+    while a series is unsettled, whose holders have no equity until then).
     """
+    if machine.setting.options and machine.steps % 5:
+        return
     twin, margins = machine.twin, machine.margins()
     if None in margins.values():
         return
@@ -77,6 +82,8 @@ def i_07(machine: Machine, step: Step) -> None:
             lacking -= found.equity
     lacking -= sum(x.equity for a, x in margins.items() if a not in twin.cash and x.equity < 0)
     held = machine.world.held // machine.world.scale
+    if machine.setting.options:
+        held += twin.deficit.get(0, 0) + portfolio.lent(machine)
     machine.need("I-07", claims <= held + lacking, lambda: (claims, held, lacking))
 
 
@@ -120,3 +127,4 @@ def _social(machine: Machine, market: int) -> tuple[int, int]:
 
 
 EVERY = (slack, i_01, i_03_04_23, i_04, i_07, i_26_backed)
+OPTIONS = (*EVERY, portfolio.i_03_04)

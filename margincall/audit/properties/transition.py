@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from margincall.audit.machine import Machine, Step
+from margincall.audit.operations import options
 from margincall.audit.operations.money import EMPTY
+from margincall.audit.properties import portfolio
 from margincall.audit.world import MARKETS, slot_of
 from margincall.model import accounts
 from margincall.model.arithmetic import FUNDING_SCALE, PPM
@@ -11,7 +13,10 @@ from margincall.model.arithmetic import FUNDING_SCALE, PPM
 PRICES = ("price", "jump", "silence", "end of silence", "boundary price", "bad report")
 TRADES = ("trade", "reduce", "odd order")
 SWITCHES = ("switch_to_isolated", "switch_to_cross")
-STOPPED_BY_PAUSE = (*TRADES, *SWITCHES, "withdraw", "close_account", "move_margin")
+STOPPED_BY_PAUSE = (
+    *(*TRADES, *SWITCHES, "withdraw", "close_account", "move_margin"),
+    *(*options.KINDS, "switch_mode", "withdraw spot"),
+)
 OWN_ACTS = ("withdraw", "move_margin", *TRADES, *SWITCHES)
 
 
@@ -27,6 +32,9 @@ def refused(machine: Machine, step: Step) -> None:
         machine.need("I-38", kind in STOPPED_BY_PAUSE, kind)
         if kind in TRADES:
             machine.need("I-38", _adds_risk(machine, step), "a reduction was refused in a pause")
+        if kind in options.KINDS:
+            reduces = portfolio.reduces(machine, step)
+            machine.need("I-38", not reduces, "a reduction of options was refused in a pause")
         if kind == "move_margin":
             machine.need("I-38", accounts.is_vault(step.action.facts["source"]), "adding margin was refused")
     if kind == "stranger":
@@ -42,6 +50,7 @@ def refused(machine: Machine, step: Step) -> None:
         machine.counts["denied mode refused"] += 1
     if reason in EMPTY:
         lacking = any(x is None or x.equity < 0 for x in machine.margins().values())
+        lacking = lacking or machine.twin.deficit.get(0, 0) > 0 or min(machine.twin.cash.values()) < 0
         machine.need("I-07", lacking, "a payable claim was not paid, and nobody is insolvent")
         machine.counts["balance short while somebody is insolvent"] += 1
     if reason.startswith(("hostile:", "token:")):
@@ -132,7 +141,7 @@ def i_11(machine: Machine, step: Step) -> None:
     source = facts.get("source", next(iter(step.action.named)))
     found, cash = step.before.margins[source], step.before.cash.get(source, 0)
     bound = cash
-    if step.before.positions.get(source):
+    if step.before.positions.get(source) or step.before.books.get(source):
         kept = max(found.initial, -(-found.notional * machine.twin.transfer_rate // PPM))
         bound = min(cash, found.equity - kept)
     machine.need("I-11", facts["amount"] <= bound, lambda: (facts["amount"], bound))
@@ -147,6 +156,15 @@ def i_25_pools(machine: Machine, step: Step) -> None:
     if step.action.kind == "liquidate":
         return
     now, before = machine.twin.insurance, step.before.insurance
+    if step.action.kind == "settle":
+        before = before | {0: now.get(0, 0)}  # what options could not pay: I-33
+    if step.action.facts.get("pool") == 0 and step.before.deficit.get(0, 0):
+        repaid = step.before.deficit[0] - machine.twin.deficit.get(0, 0)
+        machine.need("I-25", repaid > 0, "insurance was funded, market 0's deficit stayed")
+        spent = before.get(0, 0) + step.result - now.get(0, 0)
+        machine.need("I-25", spent == repaid, (spent, repaid))
+        before = before | {0: before.get(0, 0) + step.result - repaid}
+        machine.counts["market 0's deficit repaid"] += 1
     machine.need("I-25", all(now.get(p, 0) >= x for p, x in before.items()), (before, now))
     if step.action.kind != "collect_fees":
         now, before = machine.twin.treasury, step.before.treasury
@@ -321,3 +339,4 @@ def reached(machine: Machine, step: Step) -> None:
 
 
 EVERY = (i_05, i_08_10, i_09, i_11, i_25_pools, i_27, i_29, i_34, i_36, i_39, i_40, reached)
+OPTIONS = (*EVERY, portfolio.i_09_options, portfolio.i_29_modes, portfolio.i_33, portfolio.reached)
