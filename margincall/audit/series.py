@@ -1,4 +1,4 @@
-"""What a setting with options has beside the perps: live expiries, spot tokens, twins of Collateral and Expiry."""
+"""What a setting with options has beside perps: expiries, spot tokens, twins of Collateral and Expiry."""
 
 from __future__ import annotations
 

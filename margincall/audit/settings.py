@@ -84,5 +84,5 @@ SETTINGS = {
     )
 }
 """By name: plain; thin insurance (deficits are socialised); 18 decimals, edge prices and no fees; a hostile
-token of 8 decimals; prices inside the envelope with keepers that never sleep; options on all markets, portfolio accounts and
-spot collateral."""
+token of 8 decimals; prices inside the envelope with keepers that never sleep; options on all markets,
+portfolio accounts and spot collateral."""

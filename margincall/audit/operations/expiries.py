@@ -12,8 +12,8 @@ from margincall.model.expiry import WINDOW
 from margincall.model.surface import VolReport
 
 REFRESH, VOLS = "refresh", "vols"
-LIKE_PRICES = (REFRESH, VOLS, "poke", "observe")
-"""They change what positions are worth or require, and no account."""
+BOUNDS = ((28_000, 20_000), (24_576, 26_214), (ONE, 0), (ONE + 1, 0), (0, 10_000), (30_000, 30_000))
+"""Of rho and psi, as a guardian might set them; 32768 is 1, the calm dials 24576 and 26214."""
 
 
 def vols(machine: Machine, draw) -> Action:
@@ -133,9 +133,7 @@ def poke(machine: Machine, draw) -> Action:
 def tighten(machine: Machine, draw) -> Action:
     """The guardian's bounds, sometimes out of them or by somebody else; the owner lifts them again."""
     world, twin = machine.world, machine.twin
-    rho, psi = draw.choice(
-        ((28_000, 20_000), (24_576, 26_214), (ONE, 0), (ONE + 1, 0), (0, 10_000), (30_000, 30_000))
-    )
+    rho, psi = draw.choice(BOUNDS)
     sender = world.guardian if draw.chance(90) else draw.choice(world.actors).address
     if twin.options.dials.bounds != (0, ONE) and draw.chance(70):
         return _relax(machine)
@@ -243,7 +241,7 @@ def settle_of(machine: Machine, ids: list[int], market: int, expiry: int) -> Act
 
 
 def to_expiry(machine: Machine, draw) -> Action | None:
-    """Through the next expiry: prices for its average, acts at its last second, settlement at once or late."""
+    """Through the next expiry: prices for its average, acts at its last second, settlement then or late."""
     queue, series = machine.queue, machine.world.series
     now = machine.chain.timestamp
     expiry = series.live(now)[0]

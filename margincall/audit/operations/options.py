@@ -273,7 +273,7 @@ def spot_in(machine: Machine, payer: str, target: int, market: int, amount: int)
 
 def withdraw_spot(machine: Machine, draw) -> Action | None:
     """All of it, half, one lot too many."""
-    world, twin = machine.world, machine.twin
+    world = machine.world
     root, market = draw.choice(world.roots), draw.choice(MARKETS)
     with_spot = [r for r in world.roots if any(_spot(machine, r, m) for m in MARKETS)]
     if with_spot and draw.chance(90):
