@@ -416,6 +416,8 @@ def _settlement(now: Standing, taken: Slice, pool: uint256) -> Settlement:
     s.shortfall = convert(max(-equity, 0), uint256)
     s.insurance_paid = min(s.shortfall, fund)
     s.socialised = s.shortfall - s.insurance_paid
-    if s.cut < REWARD:
-        s.reward = min(REWARD - s.cut, fund - s.insurance_paid)
+    # Never more than the penalty, or dust (books have no least notional) would drain insurance.
+    least: uint256 = min(REWARD, now.penalty)
+    if s.cut < least:
+        s.reward = min(least - s.cut, fund - s.insurance_paid)
     return s

@@ -20,6 +20,7 @@
 from .interfaces import IBook
 from .interfaces import IClearinghouse
 from .interfaces import IPortfolio
+from .interfaces import IRiskEngine
 from .ledger import lanes
 from .math import rounding
 from .math import units
@@ -116,6 +117,22 @@ def explain_words(header: uint256, words: DynArray[uint256, 64], initial: bool) 
 
 @internal
 @view
+def _is_initial(engine: IPortfolio, header: uint256, words: DynArray[uint256, 64]) -> bool:
+    """
+    @return Whether maintenance margin is what initial margin is
+    """
+    equity: int256 = 0
+    required: uint256 = 0
+    maintenance: uint256 = 0
+    notional: uint256 = 0
+    equity, required, maintenance, notional = staticcall IRiskEngine(engine.address).margin(
+        header, words
+    )
+    return required == maintenance
+
+
+@internal
+@view
 def _explain(header: uint256, words: DynArray[uint256, 64], initial: bool) -> Explanation:
     s: Scene = empty(Scene)
     s.engine = IPortfolio(staticcall CLEARINGHOUSE.engines(units.PORTFOLIO))
@@ -125,7 +142,8 @@ def _explain(header: uint256, words: DynArray[uint256, 64], initial: bool) -> Ex
     e.equity = s.n.equity
     e.rho = d[2]
     e.psi = d[3]
-    if initial:
+    # Maintenance is never more than initial margin: then that one explains it.
+    if initial or (s.n.count > 1 and self._is_initial(s.engine, header, words)):
         s.kind = INITIAL
         e.rho = d[0]
         e.psi = d[1]

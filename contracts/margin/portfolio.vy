@@ -107,12 +107,8 @@ def margin(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256, u
     """
     n: IPortfolio.Nets = self._nets(header, words)
     d: uint256[4] = self._dials_of(n.count)
-    return (
-        n.equity,
-        scenarios._requirement(n, scenarios.INITIAL, d[0], d[1]),
-        scenarios._requirement(n, 0, d[2], d[3]),
-        n.notional,
-    )
+    initial: uint256 = scenarios._requirement(n, scenarios.INITIAL, d[0], d[1])
+    return n.equity, initial, min(scenarios._requirement(n, 0, d[2], d[3]), initial), n.notional
 
 
 @external
@@ -130,12 +126,16 @@ def initial(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256):
 @view
 def close_out(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256, uint256, uint256):
     """
-    @notice See IRiskEngine. The requirement is homogeneous, so the slope is all of it; the
+    @notice See IRiskEngine. Maintenance is never more than initial margin: of a book hedged
+            across underlyings a higher rho can ask less, and underlyings move by different
+            ranges. The requirement is homogeneous, so the slope is all of it; the
             penalty is a share of it, because a hedged book has a huge notional.
     """
     n: IPortfolio.Nets = self._nets(header, words)
     d: uint256[4] = self._dials_of(n.count)
     maintenance: uint256 = scenarios._requirement(n, 0, d[2], d[3])
+    if n.count > 1:
+        maintenance = min(maintenance, scenarios._requirement(n, scenarios.INITIAL, d[0], d[1]))
     return n.equity, maintenance, maintenance, rounding._div_up(maintenance * KAPPA, units.PPM)
 
 

@@ -82,6 +82,9 @@ def explain(cash: int, perps: Sequence[Perp], words: Sequence[int], risk: Risk) 
     im_table = _table(nets, losses, risk, "range_im")
     mm, mm_at = _requirement(nets, mm_table, risk, risk.mm)
     im, im_at = _requirement(nets, im_table, risk, risk.im)
+    mm_range = "range_mm"
+    if len(nets) > 1 and im.amount <= mm.amount:  # maintenance is never more than initial margin
+        mm, mm_at, mm_range = im, im_at, "range_im"
     underlyings = []
     for index, net in enumerate(nets):
         low, high = mm_table[index], im_table[index]
@@ -96,7 +99,7 @@ def explain(cash: int, perps: Sequence[Perp], words: Sequence[int], risk: Risk) 
                 high.index(max(high)),
             )
         )
-    holdings = tuple(_holdings(perps, words, risk, mm_at, im_at))
+    holdings = tuple(_holdings(perps, words, risk, mm_at, im_at, mm_range))
     return Explanation(
         margin,
         tuple(underlyings),
@@ -148,10 +151,12 @@ def _share(row: Sequence[int], market: int, at: _Gradient) -> int:
     return portfolio.money_of(at.both[market] * row[at.worst] + weight * row[scenario], 2)
 
 
-def _holdings(perps, words, risk: Risk, mm_at: _Gradient, im_at: _Gradient) -> Iterable[Holding]:
+def _holdings(
+    perps, words, risk: Risk, mm_at: _Gradient, im_at: _Gradient, mm_range: str
+) -> Iterable[Holding]:
     def holding(market: int, kind: int, expiry: int, code: int, size: int, net: Exposure) -> Holding:
         losses, terms = net.losses(), risk.terms[market]
-        mm = _share(portfolio.weighted(losses, terms.range_mm), market, mm_at)
+        mm = _share(portfolio.weighted(losses, getattr(terms, mm_range)), market, mm_at)
         im = _share(portfolio.weighted(losses, terms.range_im), market, im_at)
         return Holding(market, kind, expiry, code, size, mm, im)
 

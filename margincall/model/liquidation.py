@@ -26,6 +26,7 @@ class Plan(NamedTuple):
     cut: int
     fragment: Words = ()
     credit: int = 0
+    whole_penalty: int = 0  # of closing everything, were there equity for it
 
 
 class Outcome(NamedTuple):
@@ -105,7 +106,16 @@ def plan(state: State, now: int, victim: int, max_quanta: int = QUANTA) -> Plan:
     else:
         penalty = legs.penalty - legs.costs(closes)[2]
     cut = penalty * state.liquidator_share // PPM
-    return Plan(tuple(closes), quanta, full, equity, legs.maintenance, penalty, cut)
+    return Plan(
+        tuple(closes),
+        quanta,
+        full,
+        equity,
+        legs.maintenance,
+        penalty,
+        cut,
+        whole_penalty=legs.penalty,
+    )
 
 
 def _plan_book(state: State, now: int, victim: int, max_quanta: int) -> Plan:
@@ -131,6 +141,7 @@ def _plan_book(state: State, now: int, victim: int, max_quanta: int) -> Plan:
         cut,
         taken.fragment,
         taken.credit,
+        standing.penalty,
     )
 
 
@@ -182,7 +193,7 @@ def liquidate(state: State, now: int, victim: int, taker: int, max_quanta: int =
         planned.closes,
         planned.penalty,
         planned.cut,
-        state.reward if planned.full else 0,
+        min(state.reward, planned.whole_penalty) if planned.full else 0,
         planned.fragment,
         planned.credit,
     )

@@ -316,10 +316,12 @@ def margin(cash: int, perps: Sequence[Perp], words: Sequence[int], risk: Risk) -
         ]
         return max(requirement(table, dials), floor)
 
-    maintenance = of("range_mm", risk.mm)
+    initial = of("range_im", risk.im)
+    # Never more than initial margin: of a book hedged across underlyings a higher rho can ask less.
+    maintenance = min(of("range_mm", risk.mm), initial)
     return Margin(
         equity_of(cash, perps, nets),
-        of("range_im", risk.im),
+        initial,
         maintenance,
         sum(net.notional() for net in nets),
         -(-risk.kappa * maintenance // PPM),

@@ -167,12 +167,9 @@ def margin(cash: int, positions: Sequence[Position], setting: Setting) -> Margin
         ]
         return max(combine(table, *dials), floor)
 
-    return Margin(
-        value,
-        requirement("range_im", setting.im),
-        requirement("range_mm", setting.mm),
-        gross(positions, setting),
-    )
+    initial = requirement("range_im", setting.im)
+    maintenance = min(requirement("range_mm", setting.mm), initial)
+    return Margin(value, initial, maintenance, gross(positions, setting))
 
 
 def sold(positions: Iterable[Position], market: int) -> int:
