@@ -113,5 +113,5 @@ def _credits(axes, times, found, name: str) -> None:
         axes.fill_between(times, low, high, color=colour, alpha=0.8, lw=0, label=label)
     axes.plot(times, alone, color="#222222", lw=1.2, label="worst cases of all markets")
     axes.set_title(f"{name} margin of the population, million USD")
-    axes.set_ylim(0, 1.45 * max(alone))
+    axes.set_ylim(0, 1.3 * max(alone))
     axes.legend(loc="upper left", ncols=2, fontsize=10)

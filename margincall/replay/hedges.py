@@ -1,9 +1,9 @@
 """The books of the portfolio population: every trader's trades of the other modes, hedged.
 
-A trader of the portfolio population has the same money as its twins, is in the same markets on the same
-sides, and uses the same share of its money as initial margin under its own rule; sizes follow from that.
-Every trade becomes a structure on its market, drawn from the seed. A trader who is long one market and
-short another (BTC against ETH) keeps that pair of perps as it is.
+A trader of the portfolio population has the same money as its twins and is in the same markets, on the same
+sides, in the same sizes. Every trade becomes a structure on its market, drawn from the seed: the perp and a
+hedge, or options of that size. A trader who is long one market and short another (BTC against ETH) keeps that
+pair of perps. Books whose initial margin is above MOST_USE of the money on the way to them are smaller.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from margincall.model import State, rules
-from margincall.model.arithmetic import NOTIONAL_SCALE, PPM
+from margincall.model.arithmetic import NOTIONAL_SCALE
 from margincall.model.book import merge
 from margincall.model.instrument import CALL, CONTRACT, PUT, Instrument
 from margincall.model.portfolio import margin
@@ -122,12 +122,7 @@ def _sized(grid: Grid, legs: Sequence[tuple[Trade, Leg]], scale: float) -> list[
 
 
 def _scale(state: State, risk, grid: Grid, trader: Trader, unit: Sequence[Trade]) -> float:
-    """The factor that makes the book use the share of the money that the trader's cross twin uses: margins
-    are homogeneous in size."""
-    used = sum(
-        abs(trade.size) * grid.prices[trade.market] * grid.markets[trade.market].terms.tiers[0].imf
-        for trade in trader.trades
-    ) // (NOTIONAL_SCALE * PPM)
+    """1, or less where the money does not carry the book: margins are homogeneous in size."""
     perps, words, worst, gross = [], [], 1, 0
     for trade in unit:
         market = trade.market & 255
@@ -137,11 +132,6 @@ def _scale(state: State, risk, grid: Grid, trader: Trader, unit: Sequence[Trade]
         else:
             fragment = state.options.grid.fragment(trade.market, trade.size, grid.now)
             words = merge(words, fragment)[0]
-        initial = margin(0, perps, words, risk).initial
-        worst = max(worst, initial)
+        worst = max(worst, margin(0, perps, words, risk).initial)
     most = min(most_leverage(spec) for spec in grid.markets.values())
-    return min(
-        used / max(initial, 1),
-        MOST_USE * trader.money / worst,
-        MOST_USE * most * trader.money / max(gross, 1),
-    )
+    return min(1.0, MOST_USE * trader.money / worst, MOST_USE * most * trader.money / max(gross, 1))

@@ -133,9 +133,9 @@ def print_result(console: Console, result: Result) -> None:
 def print_dials(console: Console, found: DialsResult, with_them: ModeResult) -> None:
     """The portfolio population's rule in words, then what the dials did to it."""
     console.print(
-        "Isolated and cross hold the same perps. Portfolio: the same money, markets and sides as hedged"
-        " books (perp with a put, covered calls, short straddles with a perp hedge, calendar spreads, pairs"
-        " of perps), sized so that the same share of the money is initial margin.\n"
+        "Isolated and cross hold the same perps. Portfolio: the same money, markets, sides and sizes as"
+        " hedged books (perp\nwith a put, covered calls, short straddles with a perp hedge, calendar spreads,"
+        " pairs of perps), smaller where\nportfolio margin does not carry them.\n"
     )
     console.print("[bold]What the stress dials did to the portfolio population")
     table = Table(show_edge=False, pad_edge=False)
