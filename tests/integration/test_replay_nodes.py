@@ -4,6 +4,8 @@ import pytest
 
 from margincall import data
 from margincall.chain import Chain, EmbeddedChain
+from margincall.model.accounts import unpack_header
+from margincall.model.book import unpack
 from margincall.protocol.config import DEFAULT
 from margincall.protocol.deploy import deploy
 from margincall.replay.candles import moment_of, read
@@ -14,6 +16,16 @@ from margincall.replay.result import Settings
 FROM, TO = "2025-10-10T21:05:00Z", "2025-10-10T21:25:00Z"
 
 
+def _on_the_candles_clock(replay: Replay, account: int) -> tuple:
+    """(header, perp words, segments of the book) as stored; expiries are as far from now on every chain."""
+    header, words = replay.books.read(account)
+    perps = unpack_header(header)[1] + 1 >> 1
+    segments = unpack(words[perps:])
+    for segment in segments:
+        segment.expiry -= replay._shift
+    return header, words[:perps], segments
+
+
 def _ended(chain: Chain, gap: bool) -> tuple[dict, dict]:
     """(what the chain stores, what the run counted)."""
     history = read(data.CANDLES, DEFAULT).cut(moment_of(FROM, "from"), moment_of(TO, "to"), None)
@@ -22,7 +34,7 @@ def _ended(chain: Chain, gap: bool) -> tuple[dict, dict]:
     replay = Replay(protocol, history, funding, Settings(accounts=5, seed=3, gap=gap))
     result = replay.run()
     house = protocol.clearinghouse
-    stored = {account: replay.books.read(account) for account in replay.everyone}
+    stored = {account: _on_the_candles_clock(replay, account) for account in replay.everyone}
     stored |= {("pool", i): house.call("pools", i) for i in range(4)}
     stored |= {("interest", i): house.call("open_interest", i) for i in (1, 2, 3)}
     stored["token"] = protocol.token.call("balanceOf", house.address)
