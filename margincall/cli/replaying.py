@@ -144,6 +144,8 @@ def replay(
     if not candles and not funding:
         funding = data.FUNDING
     files = [Path(file) for file in candles] or data.CANDLES
+    if dials_png and PORTFOLIO not in modes.split(","):
+        raise BadInput(f"--dials-png: no portfolio accounts in modes {modes!r}; add portfolio to --modes")
     span = (when(start, "--from"), when(end, "--to"), max_candles)
     run = _play(
         console,

@@ -42,15 +42,17 @@ def test_help_explains_itself(capsys, command):
 
 
 def test_replay_writes_json_and_a_picture(capsys, tmp_path):
-    record, png = tmp_path / "a" / "summary.json", tmp_path / "replay.png"
-    code, out, err = _run(capsys, "replay", *SHORT, "--json", str(record), "--png", str(png))
+    record, png, dials = tmp_path / "a" / "summary.json", tmp_path / "replay.png", tmp_path / "dials.png"
+    pictures = "--png", str(png), "--dials-png", str(dials)
+    code, out, err = _run(capsys, "replay", *SHORT, "--json", str(record), *pictures)
     assert (code, err) == (0, "")
     assert "liquidated notional" in out
     found = json.loads(record.read_text())
     assert found["candles"] == 3
     assert found["accounts_per_mode"] == 3
     assert found["conservation_error"] == 0
-    assert png.stat().st_size > 10_000
+    assert found["dials"]["shortfall_without_dials"] == 0
+    assert min(png.stat().st_size, dials.stat().st_size) > 10_000
 
 
 def test_replay_prints_json_alone(capsys):
@@ -80,6 +82,7 @@ def test_own_files_are_replayed(capsys, tmp_path):
         (["--impact", "-1"], "impact -1.0: expected"),
         (["--impact", "nan"], "impact nan: expected"),
         (["--modes", "hedged"], "modes 'hedged': expected"),
+        (["--modes", "cross", "--dials-png", "x.png"], "--dials-png: no portfolio accounts"),
         (["--modes", "cross,cross"], "modes 'cross,cross': expected"),
         (["--from", "soon"], "--from: 'soon' is no time"),
         (["--from", "2030-01-01"], "no candle is left"),
