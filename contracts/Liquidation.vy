@@ -374,7 +374,6 @@ def _take(
 
 
 @internal
-@view
 def _worth(
     header: uint256, words: DynArray[uint256, 64], fragment: DynArray[uint256, 48], now: Standing
 ) -> (uint256, int256):

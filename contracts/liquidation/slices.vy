@@ -107,11 +107,10 @@ def _with_book(
 
 
 @internal
-@view
 def _notional(fragment: DynArray[uint256, 48], markets: IMarkets) -> (uint256, uint256):
     """
     @notice What a fragment is about. Reverts in an underlying's grace period: liquidations
-            wait there.
+            wait there. Pins the underlyings: no other price in this transaction.
     @return gross notional of its options, futures and spot (lots * price); value of its
             spot (money, rounded down)
     """
@@ -122,7 +121,7 @@ def _notional(fragment: DynArray[uint256, 48], markets: IMarkets) -> (uint256, u
         if skip > 0:
             skip -= 1
             continue
-        quote: IMarkets.Pin = staticcall markets.quote(book._market(word))
+        quote: IMarkets.Pin = extcall markets.pin(book._market(word))
         assert not quote.grace, "liquidation: grace after outage"
         skip = book._length(word) - 1
         held: uint256 = lanes._bits(abs(book._forward(word))) * quote.mark

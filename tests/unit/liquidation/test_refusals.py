@@ -2,7 +2,9 @@
 
 import pytest
 
+from tests.unit.clearinghouse.series import Series
 from tests.unit.clearinghouse.world import Refusals, check, reasons_in, world
+from tests.unit.markets.feed import CALLER, echo, payload
 
 refusal = Refusals()
 
@@ -48,6 +50,36 @@ def too_many_quanta(w):
     return liquidate(w, w.victim().id, w.liquidator(), 1_001)
 
 
+def then_a_price(w, name):
+    """A liquidation of an account in one instrument, and a new price behind it in the same transaction."""
+    victim, other = w.trader("victim", 2_000), w.trader("other", 100_000)
+    victim.buy(name, "0.12", against=other)
+    w.jump(BTC=84_000)
+    caller, feed = w.chain.deploy(CALLER), echo(w)
+    taker, payer = int(caller.address, 16) << 96, w.trader("payer").owner.address
+    w.token.send(payer, "mint", payer, 10**11)
+    w.house.send(payer, "deposit", taker, 10**11)
+    at = w.chain.timestamp + 10
+    calls = [
+        (w.liquidation.address, w.liquidation.encode("liquidate", victim.id, taker, 1_000)),
+        (
+            w.markets.address,
+            w.markets.encode("update_prices", feed.address, payload((1, 84_100 * 10**6, 84_100 * 10**6, at))),
+        ),
+    ]
+    return lambda: caller.send(w.stranger, "run", calls, at=at)
+
+
+@refusal("price: second in transaction")
+def a_new_price_behind_a_perp(w):
+    return then_a_price(w, "BTC")
+
+
+@refusal("price: second in transaction")
+def a_new_price_behind_a_book(w):
+    return then_a_price(w, Series(w).future())
+
+
 @refusal("liquidation: no position")
 def a_flat_account(w):
     return liquidate(w, w.trader().id, w.liquidator())
@@ -78,7 +110,7 @@ def test_the_share_is_a_share():
 def test_every_reason_is_provoked():
     given = reasons_in("Liquidation.vy")
     assert len(given) == 6
-    assert refusal.reasons | {"liquidation: share"} == given
+    assert refusal.reasons - {"price: second in transaction"} | {"liquidation: share"} == given
 
 
 @pytest.mark.parametrize(("reason", "spec", "token", "case"), refusal.cases)
