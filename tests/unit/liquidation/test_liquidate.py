@@ -83,13 +83,20 @@ def test_shortfall_paid_by_insurance():
 
 
 def test_the_reward_tops_a_small_cut_up():
-    """An account worth less than the reward: the liquidator gets the reward whole."""
-    with world(DEFAULT._replace(reward=200 * USD)) as w:
-        a, k = w.victim(price=95_500), w.liquidator()
-        cash = w.cash(k.id)
-        done, _ = liquidate(w, a.id, k)
-        assert done["cut"] + done["reward"] == 200 * USD
-        assert w.cash(k.id) == cash + 200 * USD
+    """An account worth less than the reward: the liquidator gets the reward whole, but never more than the
+    penalty of closing everything."""
+    for reward, price in ((150 * USD, 95_500), (200 * USD, 95_500), (200 * USD, 94_000)):
+        with world(DEFAULT._replace(reward=reward)) as w:
+            a, k = w.victim(price=price), w.liquidator()
+            cash = w.cash(k.id)
+            at = w.chain.timestamp + 1
+            words = w.house.call("account", a.id)
+            penalty = w.markets.call("close_out", *words, at=at)[3]
+            assert 150 * USD < penalty < 200 * USD
+            done, _ = liquidate(w, a.id, k)
+            assert done["cut"] < min(reward, penalty)
+            assert done["cut"] + done["reward"] == min(reward, penalty)
+            assert w.cash(k.id) == cash + min(reward, penalty)
 
 
 def test_the_reward_is_what_insurance_has():
