@@ -16,7 +16,9 @@
         published at or after expiry ends it: its own value counts only if nothing else
         does. So the price depends on which prices were shown, not on who showed them, how
         often or how late in between; whoever keeps one from being weighed too long shows
-        the next, and anybody can.
+        the next, and anybody can. To observe in the window is a keeper's duty: where nobody
+        shows a price for it, the first price shown after expiry is the settlement price,
+        however late it comes.
 @dev Publication times of a market only rise (markets/prices.vy): behind a price published
      at or after expiry none from before it can come.
 """
