@@ -10,9 +10,9 @@
         what equity holds of it, so it backs nothing else, and paid for it is never liquidated;
         an option sold requires, beside its mark,
             max(a * S - out-of-the-money amount, b * S).
-        A dated future is like a perp of its market at the rates of the first tier. Spot counts
+        A dated future is like a perp of its market: it pays by the tier of its own notional. Spot counts
         less its haircut and requires nothing. Options are valued on the curves of the portfolio
-        rule; their error bound is taken from equity, but leaves no option bought below zero.
+        rule; their error bound is margin of options sold.
 """
 
 from snekmate.auth import ownable
@@ -68,6 +68,7 @@ struct Sums:
     equity: int256  # of the book
     initial: uint256
     maintenance: uint256
+    deductions: uint256  # of the tiers in maintenance: what its slope has more
     raw: uint256  # lots * price of what can lose more than it is worth
     penalty: uint256
 
@@ -181,7 +182,7 @@ def close_out(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256
     return (
         equity + sums.equity,
         maintenance + sums.maintenance,
-        slope + sums.maintenance,
+        slope + sums.maintenance + sums.deductions,
         penalty + sums.penalty,
     )
 
@@ -196,6 +197,16 @@ def haircut(market: uint256) -> uint256:
 
 
 # ---------------------------------------------------------------- internal
+
+
+@internal
+@pure
+def _kept(size: int256, beyond: int256) -> int256:
+    """
+    @return Contracts of a call bought, so many log codes off the curve, that still count as its
+            last call (margin/portfolio.vy)
+    """
+    return size * max(2**17 - beyond, 0) >> 17
 
 
 @internal
@@ -223,8 +234,6 @@ def _assess(header: uint256, words: DynArray[uint256, 64]) -> Sums:
         u: Underlying = empty(Underlying)
         u.market = mark >> 40
         u.price = mark & units.MAX_PRICE
-        u.spot = instrument._log_code(u.price)
-        front: uint256 = self._word(blob, terms.FRONT_HEAD + 32 * u.market)
         penalty: uint256 = terms._penalty(self._word(blob, terms._offset(u.market)))
         for segment: uint256 in range(48):
             if at >= len(words):
@@ -245,11 +254,14 @@ def _assess(header: uint256, words: DynArray[uint256, 64]) -> Sums:
                     assert block.timestamp < book._expiry(head), "standard: settle first"
                 else:
                     u, sums, futures = self._options(u, sums, words, at, penalty)
-                raw: uint256 = lanes._bits(abs(futures)) * u.price
-                sums.initial += rounding._div_up(raw * (front & (2**24 - 1)), units.RATE_SCALE)
-                sums.maintenance += rounding._div_up(raw * ((front >> 24) & (2**24 - 1)), units.RATE_SCALE)
-                sums.penalty += rounding._div_up(raw * penalty, units.RATE_SCALE)
-                sums.raw += raw
+                if futures != 0:
+                    raw: uint256 = lanes._bits(abs(futures)) * u.price
+                    tier: uint256 = terms._tier(slice(blob.code, terms._offset(u.market), 256), raw)
+                    sums.initial += terms._initial_up(tier, raw)
+                    sums.maintenance += terms._maintenance_up(tier, raw)
+                    sums.deductions += tier >> 176
+                    sums.penalty += rounding._div_up(raw * penalty, units.RATE_SCALE)
+                    sums.raw += raw
             at += book._length(head)
         lots: int256 = u.value * instrument.CONTRACT + u.linear * VALUE
         sums.equity += rounding._floor_div(lots * convert(u.price, int256), VALUE_SCALE) - u.money
@@ -267,6 +279,8 @@ def _options(
             the puts put into it
     """
     u: Underlying = known
+    # Only options need the code: spot and futures are judged at any price.
+    u.spot = instrument._log_code(u.price)
     sums: Sums = so_far
     head: uint256 = words[at]
     futures: int256 = book._forward(head)
@@ -279,8 +293,7 @@ def _options(
     if book._short(head) > 0:
         rates = self._terms[u.market]
         assert rates != 0, "standard: no terms"
-    err: int256 = convert(sheets._err(word), int256)
-    u.value -= err * convert(book._gross(head), int256)
+    err: uint256 = sheets._err(word)
     for i: uint256 in range(book._count(head), bound=128):
         lane: uint256 = book._lane(words[at + 1 + (i >> 2)], i)
         size: int256 = book._size(lane)
@@ -294,20 +307,22 @@ def _options(
         linear: int256 = 0  # lots that join the linear part
         money: int256 = 0  # to take from equity
         if place > LAST:
-            # Deep in the money one bought is its intrinsic value; one sold the curve's last
-            # call and what its strike lies below that one's: C(K) <= C(K_e) + K_e - K.
-            place = LAST_TAP
+            # Deep in the money a call is the curve's last one and what its strike lies below
+            # that one's, C(K) <= C(K_e) + K_e - K; one bought fades to its intrinsic value.
             if size > 0:
-                counted = 0
-                linear = size * instrument.CONTRACT
-                money = size * strike // 10_000
+                counted = self._kept(size, place - LAST - 1)
+                linear = (size - counted) * instrument.CONTRACT
+                last: int256 = convert(u.price * (EDGE - 1) // 2**64, int256)
+                money = rounding._ceil_div(linear // instrument.CONTRACT * strike - counted * (last - strike), 10_000)
             else:
                 below: int256 = convert(rounding._div_up(u.price * EDGE, 2**64), int256) - strike
                 money = rounding._ceil_div(-size * below, 10_000)
+            place = LAST_TAP
         elif place < FIRST:
-            # Far out of the money one bought is worth nothing, one sold the curve's first call.
+            # Far out of the money a call is the curve's first one; one bought fades to nothing.
+            if size > 0:
+                counted = self._kept(size, FIRST - place)
             place = FIRST
-            counted = min(size, 0)
         value: int256 = counted * sheets._value(sheet, sheets.MARK, place)
         u.value += value
         u.linear += linear
@@ -319,7 +334,7 @@ def _options(
                 linear -= size * instrument.CONTRACT
                 money -= size * strike // 10_000
             # Rounded down: in all no more than equity holds of what was bought.
-            lots: int256 = (value - size * err) * instrument.CONTRACT + linear * VALUE
+            lots: int256 = value * instrument.CONTRACT + linear * VALUE
             worth: int256 = rounding._floor_div(lots * price, VALUE_SCALE) - money
             sums.initial += lanes._bits(max(worth, 0))
             sums.maintenance += lanes._bits(max(worth, 0))
@@ -329,8 +344,10 @@ def _options(
             if put:
                 otm = -otm
             sold: uint256 = lanes._bits(-size)
-            sums.initial += self._sold(sold, u.price, otm, rates)
-            sums.maintenance += self._sold(sold, u.price, otm, rates >> 40)
+            # What the curve may be wrong by is margin, not a price.
+            error: uint256 = rounding._div_up(err * sold * 10_000 * u.price, 2**28 * 10**8)
+            sums.initial += self._sold(sold, u.price, otm, rates) + error
+            sums.maintenance += self._sold(sold, u.price, otm, rates >> 40) + error
             raw: uint256 = sold * 10_000 * u.price
             sums.penalty += rounding._div_up(raw * penalty, units.RATE_SCALE)
             sums.raw += raw

@@ -1,6 +1,6 @@
 """The margin rule of CROSS accounts that hold a book: position by position, no offsets.
 
-Perps as in `margin`. A dated future is like a perp of its market at the rates of the first tier. An option
+Perps as in `margin`. A dated future is like a perp of its market and pays by the tier of its own notional. An option
 bought requires what equity holds of it, so it backs nothing else and paid for it is never liquidated: its
 mark less the curve's error bound, and not below 0; an option sold requires
 max(a * S - out-of-the-money amount, b * S) beside its mark, which equity holds as a debt. Spot counts with
@@ -33,12 +33,14 @@ class Terms(NamedTuple):
 
 class Leg(NamedTuple):
     """What one position of a book requires, money; its notional (lots * price) as far as it can lose more
-    than it is worth. credit: what equity gets back of an option bought that its error bound took below 0."""
+    than it is worth. credit: what equity gets back of an option bought that its error bound took below 0.
+    deduction: of a future's tier, what the slope of its maintenance has more."""
 
     initial: int
     maintenance: int
     raw: int
     credit: int = 0
+    deduction: int = 0
 
 
 def check_terms(terms: Terms, penalty: int = 0) -> None:
@@ -78,18 +80,21 @@ def legs(words: Sequence[int], risk: Risk, markets: Mapping[int, Market], terms:
                 if market not in terms:
                     raise Refused("standard: no terms")
                 strike = risk.strike(market, name & MAX_CODE)
-                yield market, sold(-size, price, strike, bool(name & PUT_FLAG), terms[market])
+                leg = sold(-size, price, strike, bool(name & PUT_FLAG), terms[market])
+                # What the curve may be wrong by is margin, not a price.
+                error = -(curve.err * size * CONTRACT * price // (VALUE * NOTIONAL_SCALE))
+                yield market, leg._replace(initial=leg.initial + error, maintenance=leg.maintenance + error)
 
 
 def option_value(risk: Risk, market: int, curve: Curve, name: int, size: int) -> int:
-    """Value at the mark of `size` contracts bought less its error bound, money, rounded down: in all no more
-    than equity holds of them."""
+    """Value at the mark of `size` contracts bought, money, rounded down: in all no more than equity holds of
+    them."""
     net = Exposure(market, risk.prices[market])
     portfolio.add_lane(net, curve, name & MAX_CODE, size, risk.strike)
     if name & PUT_FLAG:
         net.lin -= size * CONTRACT
         net.money -= size * risk.strike(market, name & MAX_CODE) // STRIKE_UNIT
-    lots = (net.values[MARK] - curve.err * size) * CONTRACT + net.lin * VALUE
+    lots = net.values[MARK] * CONTRACT + net.lin * VALUE
     return lots * net.price // (VALUE * NOTIONAL_SCALE) - net.money
 
 
@@ -105,8 +110,9 @@ def sold(contracts: int, price: int, strike: int, is_put: bool, terms: Terms) ->
 
 
 def _future(lots: int, price: int, market: Market) -> Leg:
-    raw, bracket = abs(lots) * price, market.brackets[0]
-    return Leg(-(-raw * bracket.imf // RATE_SCALE), -(-raw * bracket.mmf // RATE_SCALE), raw)
+    raw = abs(lots) * price
+    maintenance, marginal, _ = cross.closing_costs(market, raw)
+    return Leg(cross.initial_up(market, raw), maintenance, raw, deduction=marginal - maintenance)
 
 
 def book_equity(words: Sequence[int], risk: Risk, parts: Iterable[Leg]) -> int:
@@ -154,7 +160,7 @@ def close_out(
     equity, maintenance, slope, penalty = cross.close_out(cash, positions, markets, now, max_age)
     for market, leg in parts:
         maintenance += leg.maintenance
-        slope += leg.maintenance
+        slope += leg.maintenance + leg.deduction
         penalty += -(-leg.raw * markets[market].terms.penalty // RATE_SCALE)
     equity += book_equity(words, risk, [leg for _, leg in parts])
     return CloseOut(equity, maintenance, slope, penalty)

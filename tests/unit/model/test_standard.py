@@ -81,12 +81,18 @@ def test_a_short_option_is_a_debt_and_a_requirement():
     assert got.notional == 3 * S // 10**4
 
 
-def test_a_future_pays_the_rates_of_the_first_tier_and_spot_its_haircut():
-    for lots in (5_000_000, -5_000_000):
-        got = asked(words(forward=lots, money=11))
-        raw = 5_000_000 * S // 10**8
-        assert (got.initial, got.maintenance, got.notional) == (raw // 20, raw // 40, raw)
+def test_a_future_pays_by_the_tier_of_its_notional_and_spot_its_haircut():
+    """As a perp of the same size does; its slope too."""
+    for lots in (50_000, 5_000_000, -5_000_000):
+        book = words(forward=lots, money=11)
+        got = asked(book)
+        raw = abs(lots) * S // 10**8
+        first, rest = min(raw, 10**6), max(raw - 10**6, 0)
+        assert (got.initial, got.notional) == (first // 20 + rest // 5, raw)
+        assert got.maintenance == first // 40 + rest // 10
         assert got.equity == lots * S // 10**8 - 11
+        perp = cross.close_out(0, [(1, lots, 11)], MARKETS, NOW, AGE)
+        assert close_out(0, [], book, risk(), MARKETS, TERMS, NOW, AGE) == perp
     assert asked(pack([Segment(1, 0, 10_000)])) == (10_000 * S // 10**8, 0, 0, 0)
 
 
@@ -104,7 +110,7 @@ def test_closing_costs_the_penalty_of_what_can_lose():
     whole = asked(book, [(1, 10_000, 0)])
     assert (got.equity, got.maintenance) == (whole.equity, whole.maintenance)
     assert got.penalty == (30_000 + 50_000 + 10_000) * S // 10**8 * 7 // 1_000
-    assert got.slope == got.maintenance
+    assert got.slope == got.maintenance + 10**6 * (100_000 - 25_000) // 10**6  # the future's second tier
     deep = log_code(S // 4)
     off = pack([Segment(1, EXPIRY, lanes=[[deep, 2]])])
     value = 2 * (S - BOOK.strike(1, deep)) // 10**4

@@ -5,12 +5,13 @@ from random import Random
 
 import pytest
 
+from margincall.chain import Reverted
 from margincall.model import standard
 from margincall.model.book import merge
-from margincall.model.instrument import CALL, CONTRACT, FUTURE, PUT, SPOT, Instrument
+from margincall.model.instrument import CALL, CONTRACT, FUTURE, MIN_PRICE, PUT, SPOT, Instrument
 from tests.fuzz.portfolios import DAY, KINDS, NOW, Maker, Sample, Smile, first_expiry, samples
 from tests.fuzz.valuation import words_of
-from tests.unit.standard_margin.bench import HAIRCUT, MARKETS, TERMS, bench
+from tests.unit.standard_margin.bench import HAIRCUT, MARKETS, TERMS, bench, refusal
 
 CASH = 10**9
 EXPIRY = first_expiry(NOW) + 29 * DAY
@@ -69,6 +70,30 @@ def test_a_future_is_like_a_perp_and_spot_is_money():
         got = b.check_standard(0, [], fragment(b, SPOT, 0, 10**7))
         assert got == (2_000 * 10**6 * (10**6 - HAIRCUT) // 10**6, 0, 0, 0)
         assert b.protocol.standard.call("haircut", 2) == HAIRCUT
+
+
+def test_a_large_future_pays_by_its_tier():
+    """Twice and ten times the first tier's edge: what the base rule asks of a perp of that size, slope too."""
+    edge = MARKETS[1].terms.tiers[1].lower * 10**8 // PRICE // CONTRACT * CONTRACT
+    with bench(PLAIN) as b:
+        for lots in (2 * edge, -10 * edge):
+            words = fragment(b, FUTURE, 0, lots, 77)
+            for function in (standard.margin, standard.close_out):
+                perp = b.ask(b.protocol.markets, function.__name__, CASH, [(2, lots, 77)], [])
+                got = b.ask(b.protocol.standard, function.__name__, CASH, [], words)
+                assert got == b.standard(function, CASH, [], words)
+                assert got[1:] == perp[1:]  # equity differs by funding
+
+
+def test_spot_and_futures_are_judged_at_any_price():
+    """Only options need the price's log code, which ends at MIN_PRICE."""
+    with bench(PLAIN._replace(prices={2: MIN_PRICE - 1})) as b:
+        for kind in (SPOT, FUTURE):
+            b.check_standard(CASH, [], fragment(b, kind, 0, 10**12))
+        option = fragment(b, CALL, STEP, CONTRACT)
+        assert refusal(b.standard, standard.margin, CASH, [], option) == "log code: price out of range"
+        with pytest.raises(Reverted, match="log code: price out of range"):
+            b.ask(b.protocol.standard, "margin", CASH, [], option)
 
 
 def test_without_a_book_it_is_the_base_rule():
