@@ -12,7 +12,7 @@ from time import perf_counter
 
 from margincall.audit.draw import RandomDraw
 from margincall.audit.machine import Machine
-from margincall.audit.report import lines, missing
+from margincall.audit.report import lines, missing, options_lines
 from margincall.audit.settings import SETTINGS
 
 
@@ -27,6 +27,8 @@ def run(steps: int, seed: int, settings: tuple[str, ...] = tuple(SETTINGS), say=
         seconds = perf_counter() - started
         if say:
             say(f"{name}: {machine.steps:,} steps, {machine.steps / seconds:,.0f} a second")
+            if SETTINGS[name].options:
+                say("\n".join(options_lines(machine.counts)))
         for total, part in zip(totals, (machine.counts, machine.checked, machine.refusals), strict=True):
             total.update(part)
     machine.counts, machine.checked, machine.refusals = totals

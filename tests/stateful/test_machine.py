@@ -11,7 +11,7 @@ from margincall.audit.report import APPLICABLE, lines, missing
 from margincall.audit.settings import EDGE_MARKS, SETTINGS, Setting
 from tests.stateful.run import run
 
-STEPS = 25_000
+STEPS = 36_000  # equally over the settings
 
 
 def test_random_runs_reach_what_they_must(record_property):
@@ -62,7 +62,7 @@ def test_the_machine_notices(break_it, name):
 
 
 def test_every_applicable_id_has_a_property():
-    assert len(APPLICABLE) == 36
+    assert len(APPLICABLE) == 40
     assert EDGE_MARKS[2] >= 2**39
 
 

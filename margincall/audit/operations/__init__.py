@@ -50,22 +50,24 @@ WILD = {prices.jump: 2, prices.silence: 1}
 OPTIONS = {
     prices.step_inside: 12,
     prices.step_all: 30,
-    options.trade: 34,
+    prices.jump: 5,
+    options.trade: 44,
     options.reduce: 8,
     options.odd: 2,
     options.switch_mode: 7,
     options.deposit_spot: 2,
     options.withdraw_spot: 2,
-    boundary.to_the_unit: 4,
+    boundary.to_the_unit: 5,
     expiries.vols: 1,
     expiries.upkeep: 4,
+    expiries.press: 8,
     expiries.poke: 3,
     expiries.tighten: 1,
     expiries.observe: 1,
     expiries.settle: 4,
 }
-RARE = {expiries.to_expiry: 1}
-"""Four times in a thousand operations."""
+RARE = {expiries.to_expiry: 2}
+"""Some four times in a thousand operations, each with a dozen or two behind it."""
 HOSTILE = {token.set_mode: 5, token.blacklist: 2}
 
 

@@ -6,9 +6,11 @@ from margincall.audit.machine import Action, Machine
 from margincall.audit.operations import admin, prices
 from margincall.audit.world import MARKETS
 from margincall.model import Refused
+from margincall.model.arithmetic import NOTIONAL_SCALE
 from margincall.model.book import unpack
 from margincall.model.dials import ONE
 from margincall.model.expiry import WINDOW
+from margincall.model.instrument import CALL, CONTRACT, PUT, Instrument
 from margincall.model.surface import VolReport
 
 REFRESH, VOLS = "refresh", "vols"
@@ -106,13 +108,32 @@ def upkeep(machine: Machine, draw) -> Action | None:
 def _all_fresh(machine: Machine) -> Action | None:
     now, found = machine.chain.timestamp + 1, stale(machine)
     for series in found:
-        machine.queue.append(lambda m, s=series: refresh_of(m, *s))
+        machine.queue.append(lambda m, s=series: refresh_of(m, *s) if s[1] > m.chain.timestamp + 1 else None)
     try:
         for market, expiry in found:
             machine.twin.options.surface.vol(market, expiry, now + len(found))
     except Refused:
         return same_vols(machine)
     return machine.queue.popleft()(machine) if found else None
+
+
+def press(machine: Machine, draw) -> Action | None:
+    """A common move while curves are fresh, then liquidations: partial ones, and some that come too late."""
+    from margincall.audit.operations import trades
+
+    if stale(machine):
+        return _all_fresh(machine)
+    seconds, up = draw.choice((8, 16, 16, 30, 70)), draw.chance(50)
+    marks = {}
+    for market, known in machine.twin.markets.items():
+        base = machine.setting.marks[market]
+        rises = known.mark < base if abs(known.mark - base) * 5 > base * 2 else up
+        passed = (machine.chain.timestamp + seconds - known.published) // known.rules.interval
+        move = known.mark * min(known.rules.step * max(passed, 1), 350_000) // 10**6
+        marks[market] = known.mark + (move if rises else -move)
+    for _ in range(5):
+        machine.queue.append(lambda m: trades.liquidate(m, draw) if m.unhealthy() else None)
+    return prices.report(machine, marks, seconds, kind="jump")
 
 
 def poke(machine: Machine, draw) -> Action:
@@ -246,18 +267,22 @@ def to_expiry(machine: Machine, draw) -> Action | None:
     now = machine.chain.timestamp
     expiry = series.live(now)[0]
     stops = [expiry - WINDOW + draw.choice((-60, 5)), expiry - draw.integer(300, 1_500), expiry - 40]
-    for stop in [stop for stop in stops if stop > now + 1]:
-        queue.append(lambda m, at=stop: _prices_at(m, draw, at))
+    crash = draw.chance(60)
+    for _ in range(4 if crash else 0):
+        queue.append(lambda m: _all_in(m, draw, expiry))
+    for i, stop in enumerate(stop for stop in stops if stop > now + 1):
+        far = 450_000 if crash and i == 0 else 0
+        queue.append(lambda m, at=stop, far=far: _prices_at(m, draw, at, far))
         for _ in range(draw.integer(1, 3)):
             queue.append(lambda m: observe(m, draw))
         queue.append(lambda m: _all_fresh(m))
-        for _ in range(4):
+        for _ in range(0 if crash else 4):
             queue.append(lambda m: _ordinary(m, draw))
     queue.append(lambda m: _last_second(m, draw, expiry))
     queue.append(lambda m: _prices_at(m, draw, expiry + draw.choice((0, 3, 45))))
     for market in MARKETS:
         queue.append(lambda m, market=market: observe_of(m, market, draw.choice((0, expiry))))
-    if draw.chance(60):
+    if crash or draw.chance(60):
         for _ in range(5):
             queue.append(lambda m: settle(m, draw))
     else:
@@ -267,19 +292,37 @@ def to_expiry(machine: Machine, draw) -> Action | None:
     return queue.popleft()(machine)
 
 
-def _prices_at(machine: Machine, draw, at: int) -> Action | None:
-    """All prices at a time, moved a little, or far."""
+def _prices_at(machine: Machine, draw, at: int, far: int = 0) -> Action | None:
+    """All prices at a time, moved a little, or far (ppm, as far as the time that passed allows)."""
     seconds = at - machine.chain.timestamp
     if seconds < 1:
         return None
     marks = {}
     for market, known in machine.twin.markets.items():
         passed = max((at - known.published) // known.rules.interval, 1)
-        limit = min(known.rules.step * passed, draw.choice((5_000, 30_000, 150_000)))
+        limit = min(known.rules.step * passed, far or draw.choice((5_000, 30_000, 150_000)))
         base = machine.setting.marks[market]
         up = known.mark < base if abs(known.mark - base) * 3 > base else draw.chance(50)
-        marks[market] = known.mark + (1 if up else -1) * (known.mark * draw.integer(0, limit) // 10**6)
+        move = known.mark * draw.integer(limit * 3 // 4 if far else 0, limit) // 10**6
+        marks[market] = known.mark + (move if up else -move)
     return prices.report(machine, marks, seconds, kind="silence")
+
+
+def _all_in(machine: Machine, draw, expiry: int) -> Action | None:
+    """An account that holds nothing sells options of the next expiry for some times its cash."""
+    from margincall.audit.operations import options
+
+    twin, roots = machine.twin, machine.world.roots
+    flat = [r for r in roots[1:] if twin.is_flat(r) and 100 * 10**6 < twin.cash.get(r, 0) < 40_000 * 10**6]
+    if not flat:
+        return None
+    account, market = draw.choice(flat), draw.choice(MARKETS)
+    mark, step = twin.markets[market].mark, twin.options.grid.steps[market]
+    instrument = Instrument(market, draw.choice((CALL, PUT)), expiry, max(round(mark / step), 1) * step)
+    value = twin.cash[account] * draw.choice((3, 4, 5))
+    lots = max(value * NOTIONAL_SCALE // mark // CONTRACT, 1) * CONTRACT
+    price = options.fair(machine, instrument, machine.chain.timestamp + 1)
+    return options.orders(machine, instrument.id, roots[0], account, -lots, price)
 
 
 def _last_second(machine: Machine, draw, expiry: int) -> Action | None:

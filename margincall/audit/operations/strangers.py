@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from margincall.audit.machine import Action, Machine
-from margincall.audit.world import MARKETS
+from margincall.audit.world import MARKETS, Actor
 from margincall.model import accounts
 
 
@@ -44,9 +44,30 @@ def attempt(machine: Machine, draw) -> Action:
         (house, ("withdraw", vault, 1, world.owner(root).address), "withdraw: not a root account"),
         (house, ("withdraw", root, 1, house.address), "withdraw: bad receiver"),
     )
+    if machine.setting.options:
+        attempts += _on_options(machine, root, other)
     target, call, reason = draw.choice(attempts)
     if reason is None:  # a delegate who may move margin: what he does is move_margin's business
         target, call, reason = modes, ("switch_to_cross", vault), "switch: not owner"
     own = reason in ("withdraw: not a root account", "withdraw: bad receiver")
     sender = world.owner(root).address if own else other.address
     return Action("stranger", sender, target, call, refusal=reason, facts={"stranger": True})
+
+
+def _on_options(machine: Machine, root: int, other: Actor) -> tuple:
+    """Doors, curves, dials, grids and spot of options."""
+    world, protocol, house = machine.world, machine.protocol, machine.world.house
+    owner = "ownable: caller is not the owner"
+    return (
+        (house, ("trade_book", (root, world.roots[0], [], 1, 0, 0, 0)), "clearing: not a trade door"),
+        (house, ("post_book", root, [], False, 1, 0), "clearing: not a source door"),
+        (house, ("set_mode", root, 2), "clearing: not a trade door"),
+        (house, ("set_engine", 2, other.address), owner),
+        (protocol.modes, ("switch_mode", root, 2), "switch: not owner"),
+        (protocol.portfolio, ("set_curves", other.address, 10, True), owner),
+        (protocol.portfolio, ("relax",), owner),
+        (protocol.portfolio, ("set_guardian", other.address), owner),
+        (protocol.book, ("set_grid", 9, 10_000), owner),
+        (protocol.collateral, ("set_limits", 1, 0, 1), owner),
+        (protocol.collateral, ("withdraw", root, 1, 1, other.address), "collateral: not owner"),
+    )

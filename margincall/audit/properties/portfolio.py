@@ -193,6 +193,10 @@ def i_33(machine: Machine, step: Step) -> None:
 
 def reached(machine: Machine, step: Step) -> None:
     """Counts states worth reaching; checks nothing."""
+    if step.action.kind == "deposit spot":
+        known = machine.twin.markets[step.action.facts["spot"]]
+        is_stale = step.now > known.published + machine.twin.max_age
+        machine.counts["spot deposited where its price is stale"] += is_stale
     if step.action.kind not in acts.KINDS:
         return
     for side in ("maker", "taker"):

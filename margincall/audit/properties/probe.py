@@ -123,8 +123,13 @@ def base(machine: Machine, buyer: int, seller: int, market: int) -> bool:
 
 def everyone_leaves(machine: Machine, reverse: bool) -> dict[int, int] | None:
     """Liquidate, close all, pay all out; money by root account. None where newcomers could not take
-    everything over (a market that is reduce-only or full, or more open interest than one position holds)."""
+    everything over (a market that is reduce-only or full, or more open interest than one position holds), or
+    a series expires in the meantime."""
     twin = machine.twin
+    if machine.setting.options:
+        now = machine.chain.timestamp
+        if machine.world.series.live(now)[0] < now + 1_200:
+            return None
     if any(m.terms.status != 1 for m in twin.markets.values()):
         return None
     if any(interest > MAX_SIZE for interest in twin.open_interest.values()):

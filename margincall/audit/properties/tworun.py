@@ -8,6 +8,7 @@ from itertools import pairwise
 from margincall.audit.machine import Machine
 from margincall.audit.operations import trades
 from margincall.audit.properties import probe
+from margincall.audit.properties.portfolio import dust
 from margincall.audit.world import MARKETS
 from margincall.model import Refused, accounts, plan
 from margincall.model.arithmetic import INDEX_SCALE, NOTIONAL_SCALE, PPM, RATE_SCALE
@@ -248,6 +249,8 @@ def i_17(machine: Machine, draw) -> None:
                 gained = machine.margin_of(taker, step.now).equity - old.equity
                 legs = len(step.result.plan.closes) + len(step.result.plan.fragment)
                 gained += step.result.plan.credit  # the haircut that his own rule takes off spot
+                if step.result.plan.credit:  # and rounds to lots, whose worth is more than a unit
+                    gained += dust(machine)
                 machine.need("I-17", gained >= -3 * legs, lambda g=gained: f"the liquidator lost {-g}")
         machine.need("I-23", False, "not finished after four liquidations")
 
