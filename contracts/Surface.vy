@@ -153,6 +153,9 @@ def _update(feed: address, report: IVolFeed.VolReport):
         old: uint256 = self._atm(word)
         move: uint256 = max(old, report.atm) - min(old, report.atm)
         assert move * units.PPM <= old * limit, "vol: step too large"
+    # The largest deviation that contracts/Pricing.vy values.
+    root: uint256 = isqrt((remaining << 128) // smile.YEAR)
+    assert root * report.atm * 13 // 10**7 < 10 * 2**64 // 3, "vol: too high"
     smile._check(report.atm, report.skew, report.curvature, remaining)
     self.words[key] = (
         report.atm

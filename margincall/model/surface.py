@@ -153,6 +153,9 @@ class Surface:
             limit = min(rules.step * elapsed // rules.interval, MAX_JUMP)
             if abs(atm - old.atm) * PPM > old.atm * limit:
                 raise Refused("vol: step too large")
+        # The largest deviation that contracts/Pricing.vy values.
+        if isqrt((expiry - now << 128) // YEAR) * atm * 13 // 10**7 >= 10 * 2**64 // 3:
+            raise Refused("vol: too high")
         check_smile(atm, skew, curvature, expiry - now)
         self.smiles[market, expiry] = Smile(atm, skew, curvature, published)
 

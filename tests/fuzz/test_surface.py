@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from margincall.chain import EmbeddedChain, Reverted
 from margincall.chain.keys import key
+from margincall.model import curves
 from margincall.model.arithmetic import Refused
 from margincall.model.surface import DAY, YEAR, Surface, VolReport, VolRules, check_smile
 from margincall.protocol.artifacts import artifact
@@ -118,6 +119,25 @@ def test_what_is_accepted_is_free_of_arbitrage(case, part, scale, passed):
     assert np.all(curved[inside] >= -1e-12)
     slopes = np.diff(value[::20]) / np.diff(strikes[::20])  # butterflies over 8 % cost something everywhere
     assert np.all(np.diff(slopes) * np.diff(strikes[::20])[:-1] >= -2 * half_lane)
+
+
+@FUZZ
+@given(
+    deviation=st.floats(0.5, 2.7),
+    remaining=st.one_of(st.integers(1, 401 * DAY), st.integers(100 * DAY, 401 * DAY)),
+    skew=st.integers(-400_000, 400_000),
+    curvature=st.one_of(st.just(0), st.integers(0, 10**4), st.integers(0, 10**6)),
+    passed=st.integers(0, 3_600),
+)
+def test_every_smile_accepted_is_valued(deviation, remaining, skew, curvature, passed):
+    """Whatever the surface stores can be refreshed as long as it is fresh, up to the largest deviation."""
+    atm = min(max(int(deviation * 1e6 / math.sqrt(remaining / YEAR)), 50_000), 4_000_000)
+    expiry = START // DAY * DAY + 28_800 + 402 * DAY
+    now, surface = expiry - remaining, Surface()
+    surface.set_rules(1, VolRules("feed", lower=50_000))
+    assume(verdict(surface.update, "feed", [VolReport(1, expiry, atm, skew, curvature, now)], now) == "")
+    later = min(now + passed, expiry - 1)
+    curves.refresh(curves.Vol(*surface.vol(1, expiry, later)[:3]), expiry, later, 3_600)
 
 
 def test_both_verdicts_are_common():

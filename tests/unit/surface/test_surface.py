@@ -49,6 +49,7 @@ REFUSALS = [
     (smile(published=NOW - 241), "vol: report too old"),
     (smile(atm=99_999), "vol: atm out of bounds"),
     (smile(atm=3_000_001), "vol: atm out of bounds"),
+    (smile(WEEK + 392 * DAY, atm=2_470_000, skew=0, curvature=1_000), "vol: too high"),
     (smile(skew=10_000_001), "vol: skew out of bounds"),
     (smile(skew=-10_000_001), "vol: skew out of bounds"),
     (smile(curvature=100_000_001), "vol: curvature out of bounds"),
