@@ -41,6 +41,7 @@ RIGHT_TRADE: constant(uint256) = 1
 LANE: constant(uint256) = 2**64 - 1
 FIRST_BOOK_ID: constant(uint256) = 256  # instruments below it are perps
 FEE_CAP: constant(uint256) = 125_000  # ppm of an option's premium
+SETTLING: constant(uint256) = 1_800  # seconds before expiry: Expiry.WINDOW
 REACH: constant(uint256) = 983_040  # |ln(S/K)| of an option that is opened: 0.75 in log codes
 
 CLEARINGHOUSE: public(immutable(IClearinghouse))
@@ -248,14 +249,16 @@ def _settle(maker: order.Order, taker: order.Order, lots: uint256):
 def _settle_book(maker: order.Order, taker: order.Order, lots: uint256, buys: bool):
     """
     @notice Price a pair in an option or a dated future and have it posted. Unless both
-            orders only reduce the underlying's market is open; unless one of them does the
+            orders only reduce the underlying's market is open and the settlement price is
+            not being averaged yet; unless one of them does the
             strike is near the mark, as the curves have it.
     """
     id: uint256 = maker.market
+    reduces: bool = maker.reduceOnly and taker.reduceOnly
     assert maker.margin == 0 and taker.margin == 0, "order: margin needs a vault"
     assert instrument._kind(id) != instrument.SPOT, "order: spot is not traded"
     pin: IMarkets.Pin = extcall MARKETS.pin(instrument._market(id))
-    if not (maker.reduceOnly and taker.reduceOnly):
+    if not reduces:
         assert terms._status(pin.terms) == terms.OPEN, "clearing: market is reduce-only"
         assert not pin.grace, "clearing: grace after outage"
     change: int256 = convert(lots, int256) if buys else -convert(lots, int256)
@@ -264,6 +267,8 @@ def _settle_book(maker: order.Order, taker: order.Order, lots: uint256, buys: bo
     # One amount for both, rounded against the taker.
     amount: int256 = rounding._ceil_div(change * convert(price, int256), convert(units.NOTIONAL_SCALE, int256))
     fragment: DynArray[uint256, 2] = staticcall BOOK.fragment(id, change, amount)
+    # The settlement price is largely known before the book judges at it.
+    assert reduces or block.timestamp + SETTLING < book._expiry(fragment[0]), "order: settling"
     option: bool = self._is_option(id)
     mark: uint256 = pin.mark
     if option:

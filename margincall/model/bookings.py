@@ -9,6 +9,7 @@ from margincall.model import accounts
 from margincall.model.arithmetic import MAX_MARKET, MAX_PRICE, NOTIONAL_SCALE, PPM, RATE_SCALE, Refused
 from margincall.model.book import merge
 from margincall.model.clearing import check_withdrawal, is_denied, judge_initial, judge_reduced
+from margincall.model.expiry import WINDOW
 from margincall.model.instrument import MAX_CODE, SPOT, Instrument, log_code
 from margincall.model.ledger import State, Words
 from margincall.model.markets import OPEN
@@ -69,6 +70,8 @@ def trade_instrument(
     options = state.options
     fragment = options.grid.fragment(id, size, now, amount)
     instrument = Instrument.of(id)
+    if not (maker_reduce_only and taker_reduce_only) and now + WINDOW >= instrument.expiry:
+        raise Refused("order: settling")
     fair = mark
     if instrument.is_option:
         name = fragment[1] & 2**25 - 1

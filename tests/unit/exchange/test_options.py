@@ -4,8 +4,11 @@ from decimal import Decimal
 
 import pytest
 
+from margincall.model import Refused
+from margincall.model.bookings import trade_instrument
 from margincall.model.instrument import CONTRACT, SPOT, Instrument
 from margincall.specification import black
+from tests.fuzz.mirror import mirror
 from tests.unit.clearinghouse.series import Series
 from tests.unit.clearinghouse.world import USD, Refusals, check, world
 from tests.unit.markets.test_refusals import echo, together, update
@@ -136,6 +139,50 @@ def test_closing_takes_one_order_that_only_reduces_and_a_far_strike_then_trades(
         assert [x.held(name) for x in (a, b, c)] == [5 * 10**6, -(10**7), 5 * 10**6]
 
 
+def near_expiry(w, series) -> int:
+    """The near expiry, and it is soon."""
+    expiry = series.expiries[0]
+    for left in (2_500, 1_950):  # then the grace of the first is over
+        w.protocol.set_prices({"BTC": 100_000}, at=expiry - left)
+    w.protocol.publish_vols({("BTC", expiry): (0.6,)})
+    w.protocol.refresh("BTC", expiry)
+    return expiry
+
+
+@pytest.mark.parametrize("kind", ["call", "future"])
+def test_in_the_averaging_window_both_sides_reduce(kind):
+    """Until the second before it anything may be opened; twin and exchange agree on the second."""
+    with world() as w:
+        series = Series(w)
+        a, b = series.trader("a"), series.trader("b")
+        name = series.call(100_000) if kind == "call" else series.future()
+        expiry = near_expiry(w, series)
+        price = w.protocol.mark_of(name)
+
+        def pair(lots, **both):
+            orders = series.pair(name, b.id, a.id, lots, price=price, **both)
+            return (*orders, abs(lots), b.owner, a.owner)
+
+        def twin(at, size=LOTS, **both):
+            trade_instrument(
+                mirror(w, [a.id, b.id]), at, series.instrument(name).id, b.id, a.id, size, price, **both
+            )
+
+        w.settle(*pair(LOTS), at=expiry - 1_801)
+        twin(expiry - 1_801)
+        for one in ({}, {"maker_reduce_only": True}, {"taker_reduce_only": True}):
+            with pytest.raises(Refused, match="order: settling"):
+                twin(expiry - 1_800, **one)
+        with w.refused("order: settling"):
+            w.settle(*pair(LOTS), at=expiry - 1_800)
+        make, take, *rest = pair(-LOTS)
+        with w.refused("order: settling"):
+            w.settle(make, take._replace(reduce_only=True), *rest, at=expiry - 1_799)
+        twin(expiry - 1_800, -LOTS, maker_reduce_only=True, taker_reduce_only=True)
+        w.settle(*pair(-LOTS, reduce_only=True), at=expiry - 1_798)
+        assert a.book() == b.book() == []
+
+
 def test_in_a_reduce_only_market_both_sides_reduce():
     with world() as w:
         series = Series(w)
@@ -179,6 +226,15 @@ def a_new_price_behind_the_trade(w):
     orders = series.pair(series.call(100_000), b.id, a.id, LOTS)
     fill = (*orders, LOTS, w.protocol.sign(b.owner, orders[0]), w.protocol.sign(a.owner, orders[1]))
     return together(w, (w.exchange, "settle", [fill]), update(w, echo(w)))
+
+
+@refusal("order: settling")
+def in_the_averaging_window(w):
+    series = Series(w)
+    expiry = near_expiry(w, series)
+    a, b = series.trader("a"), series.trader("b")
+    orders = series.pair(series.call(100_000), b.id, a.id, LOTS)
+    return lambda: w.settle(*orders, LOTS, b.owner, a.owner, at=expiry - 1_800)
 
 
 @refusal("order: margin needs a vault")
