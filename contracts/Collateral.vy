@@ -18,7 +18,10 @@ from ethereum.ercs import IERC20
 from snekmate.auth import ownable
 from snekmate.auth import ownable_2step
 
+from .interfaces import IAccess
 from .interfaces import IClearinghouse
+from .interfaces import IMarkets
+from .interfaces import IRiskEngine
 from .ledger import lanes
 from .math import rounding
 from .math import units
@@ -35,6 +38,12 @@ exports: (
     # renounce_ownership is left out: caps must stay adjustable.
 )
 
+interface IJudge:
+    def margin(account_id: uint256) -> (int256, uint256, uint256, uint256): view
+    def MARKETS() -> address: view
+
+
+RIGHT_MARGIN: constant(uint256) = 2  # of Access
 WITHDRAWAL_RULE: constant(uint256) = 1  # of Clearinghouse.post_book
 MAX_LOTS: constant(uint256) = 2**55 - 1
 M64: constant(uint256) = 2**64 - 1
@@ -68,6 +77,8 @@ event SpotWithdrawn:
 
 
 CLEARINGHOUSE: public(immutable(IClearinghouse))
+ACCESS: immutable(IAccess)
+MARKETS: immutable(IMarkets)
 
 _tokens: HashMap[uint256, uint256]  # market -> token 160 | token units a lot 64
 _levels: HashMap[uint256, uint256]  # market -> lots of all accounts 64 | cap 64 | least deposit 64
@@ -79,22 +90,26 @@ def __init__(clearinghouse: address):
     ownable_2step.__init__()
     assert clearinghouse.is_contract, "collateral: bad clearinghouse"
     CLEARINGHOUSE = IClearinghouse(clearinghouse)
+    ACCESS = IAccess(staticcall IClearinghouse(clearinghouse).ACCESS())
+    MARKETS = IMarkets(staticcall IJudge(clearinghouse).MARKETS())
 
 
 @external
 def list_token(market: uint256, token: address, scale: uint256, cap: uint256, minimum: uint256):
     """
-    @notice Take a token as spot of a market, once and for all. Owner (a timelock).
+    @notice Take a token as spot of a market, once and for all. Owner (a timelock). The
+            market has risk terms, or nobody who holds it could be judged.
     @param scale token units a lot: 10**(its decimals - the market's size decimals)
     @param cap lots of all accounts together
-    @param minimum lots of one deposit: a gift to another's account changes what it needs,
-           so it costs something
+    @param minimum lots of one deposit
     """
     ownable._check_owner()
     assert market > 0 and market < units.MAX_MARKETS, "collateral: no such market"
     assert self._tokens[market] == 0, "collateral: listed"
     assert token.is_contract, "collateral: no token"
     assert scale > 0 and scale <= 10**18, "collateral: scale"
+    engine: IRiskEngine = IRiskEngine(staticcall CLEARINGHOUSE.engines(units.PORTFOLIO))
+    rate: uint256 = staticcall engine.haircut(market)
     self._tokens[market] = convert(token, uint256) | (scale << 160)
     log TokenListed(market=market, token=token, scale=scale)
     self._set_limits(market, cap, minimum)
@@ -114,14 +129,17 @@ def set_limits(market: uint256, cap: uint256, minimum: uint256):
 @external
 def deposit(account: uint256, market: uint256, amount: uint256) -> uint256:
     """
-    @notice Pay tokens into a root account, one's own or another's. What arrives is credited
-            in whole lots; of `amount` only whole lots are taken. Open in a pause.
+    @notice Pay tokens into a root account of one's own, or as its owner's delegate for
+            margin. What arrives is credited in whole lots; of `amount` only whole lots are
+            taken. Open in a pause. The account must be one that can be judged with it, now
+            and by liquidators: nobody hides behind a market without a price or in its grace.
     @param amount token units
     @return lots credited
     """
     token: IERC20 = empty(IERC20)
     scale: uint256 = 0
     token, scale = self._token(market)
+    assert staticcall ACCESS.may(lanes._owner(account), msg.sender, RIGHT_MARGIN), "collateral: not owner"
     before: uint256 = staticcall token.balanceOf(self)
     assert extcall token.transferFrom(
         msg.sender, self, amount // scale * scale, default_return_value=True
@@ -133,8 +151,12 @@ def deposit(account: uint256, market: uint256, amount: uint256) -> uint256:
     cap: uint256 = (level >> 64) & M64
     assert lots >= level >> 128, "collateral: below minimum"
     assert lots <= cap and (level & M64) + lots <= cap, "collateral: cap"
+    assert not (staticcall MARKETS.quote(market)).grace, "collateral: grace after outage"
     self._levels[market] = level + lots
     extcall CLEARINGHOUSE.post_book(account, self._fragment(market, lots), False, 0, 0)
+    equity: int256 = 0
+    asked: uint256[3] = empty(uint256[3])
+    equity, asked[0], asked[1], asked[2] = staticcall IJudge(CLEARINGHOUSE.address).margin(account)
     log SpotDeposited(account=account, market=market, payer=msg.sender, lots=lots)
     return lots
 

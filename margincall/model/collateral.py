@@ -1,14 +1,14 @@
 """Spot tokens as collateral: which, how much of them, and whose. The integer twin of Collateral.vy.
 
 Lots are held in books as spot of a market; a token's scale is its units a lot. Sizes in lots, amounts in
-token units. Who may call is not modelled: only what is allowed.
+token units. Who may call is not modelled, nor that a token's market must have risk terms.
 """
 
 from dataclasses import dataclass
 
 from margincall.model.arithmetic import MAX_MARKET, Refused, ceil_div
 from margincall.model.book import MAX_FORWARD, Segment, Words
-from margincall.model.bookings import post_book
+from margincall.model.bookings import merged, post_book
 from margincall.model.ledger import State
 
 WITHDRAWAL_RULE = 1
@@ -51,13 +51,19 @@ class Collateral:
         listing.cap, listing.minimum = cap, minimum
 
     def deposit(self, state: State, now: int, account: int, market: int, arrived: int) -> int:
-        """Credit tokens that arrived, in whole lots. Returns them."""
+        """Credit tokens that arrived, in whole lots, to an account that can be judged with them. Returns
+        them."""
         listing = self._listing(market)
         lots = arrived // listing.scale
         if lots < listing.minimum:
             raise Refused("collateral: below minimum")
         if listing.total + lots > listing.cap:
             raise Refused("collateral: cap")
+        state.markets[market].quote(now, state.max_age)
+        if state.markets[market].in_grace(now):
+            raise Refused("collateral: grace after outage")
+        words, _ = merged(state, account, spot(market, lots), False)
+        state.measure(now, account, state.cash.get(account, 0), state.positions.get(account, ()), words)
         post_book(state, now, account, spot(market, lots), False, 0)
         listing.total += lots
         listing.balance += arrived

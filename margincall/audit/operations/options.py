@@ -248,7 +248,7 @@ def to_mode(machine: Machine, root: int, mode: int) -> Action:
 
 
 def deposit_spot(machine: Machine, draw) -> Action:
-    """Spot tokens into a root account, one's own or another's; dust stays with the payer."""
+    """Spot tokens into a root account, now and then another's; dust stays with the payer."""
     world = machine.world
     root, market = draw.choice(world.roots), draw.choice(MARKETS)
     payer = draw.choice(world.actors).address if draw.chance(20) else world.owner(root).address
@@ -263,12 +263,15 @@ def spot_in(machine: Machine, payer: str, target: int, market: int, amount: int)
     world, series, twin = machine.world, machine.world.series, machine.twin
     scale = series.collateral.listings[market].scale
 
+    def refusal(now: int) -> str | None:
+        return None if world.may(target >> 96, int(payer, 16), 2, now) else "collateral: not owner"
+
     def apply(now: int) -> int:
         return series.collateral.deposit(twin, now, target, market, amount // scale * scale)
 
     call = ("deposit", target, market, amount)
     return Action("deposit spot", payer, world.protocol.collateral, call, apply, frozenset((target,)),
-                  facts={"market": None, "spot": market})  # fmt: skip
+                  refusal, facts={"market": None, "spot": market})  # fmt: skip
 
 
 def withdraw_spot(machine: Machine, draw) -> Action | None:

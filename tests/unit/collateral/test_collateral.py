@@ -3,6 +3,7 @@
 import pytest
 
 from margincall.model import Refused
+from tests.fuzz.mirror import mirror
 from tests.unit.clearinghouse.world import USD, world
 from tests.unit.collateral.till import Till
 
@@ -38,12 +39,44 @@ def test_a_token_of_few_decimals():
             Till(w, "BTC", decimals=7)
 
 
-def test_for_another(till):
+def test_a_delegate_for_margin_pays_in_for_another(till):
     a, b = till.trader("a"), till.trader("b", 0, 0)
-    till.deposit(b, COIN, payer=a.owner.address)
+    payer = a.owner.address
+    for rights in (0, 1):  # signing orders is not enough
+        till.w.access.send(b.owner.address, "set_delegate", payer, rights, 2**40 - 1)
+        with till.w.refused("collateral: not owner"):
+            till.contract.send(payer, "deposit", b.id, 1, COIN)
+    till.w.access.send(b.owner.address, "set_delegate", payer, 2, 2**40 - 1)
+    till.deposit(b, COIN, payer=payer)
     assert (till.lots(a), till.lots(b)) == (0, 10**8)
     till.withdraw(b, COIN)  # and it is b's now
     assert till.pocket(b) == COIN
+
+
+def test_what_could_not_be_judged_is_not_taken(till):
+    """Neither spot without a price, nor spot in a grace period, nor by an account that has another such."""
+    w, ether = till.w, Till(till.w, "ETH")
+    a = till.trader("a")
+    ether.accounts.append(a)
+    ether.fill(a.owner.address)
+    ether.deposit(a, COIN)
+    for _ in range(7):  # the feed of ETH falls silent
+        w.jump(BTC=100_000, SOL=200)
+    with pytest.raises(Refused, match="price: stale"):
+        ether.deposit(a, COIN)
+    with pytest.raises(Refused, match="price: stale"):
+        till.deposit(a, COIN)
+    w.jump(BTC=100_000, ETH=4_000)
+    at = w.chain.timestamp + 1
+    state = mirror(w, [a.id])
+    with pytest.raises(Refused, match="collateral: grace after outage"):
+        ether.twin.deposit(state, at, a.id, 2, COIN)
+    with w.refused("collateral: grace after outage"):
+        ether.contract.send(a.owner.address, "deposit", a.id, 2, COIN)
+    till.deposit(a, COIN)  # bitcoin was never silent
+    for _ in range(6):
+        w.jump(BTC=100_000, ETH=4_000)
+    ether.deposit(a, COIN)
 
 
 def test_what_leaves_is_rounded_up(till):

@@ -109,9 +109,8 @@ def test_reentering_is_refused(till, call):
     """The token has an account of its own and may pay in and out, only not in the middle of a payment."""
     a, own = till.trader("a"), root(till.token.address)
     here, token, stranger = till.contract.address, till.token, till.w.stranger
-    till.contract.send(a.owner.address, "deposit", own, 1, COIN)
     till.contract.send(a.owner.address, "deposit", a.id, 1, COIN)
-    token.send(stranger, "mint", token.address, COIN)
+    token.send(stranger, "mint", token.address, 2 * COIN)
     token.send(stranger, "mint", stranger, COIN)
 
     def while_it_moves(target, data: bytes, moving) -> bool:
@@ -127,7 +126,8 @@ def test_reentering_is_refused(till, call):
     def elsewhere():
         token.send(stranger, "transfer", a.owner.address, 1)
 
-    assert while_it_moves(token.address, token.encode("approve", here, COIN), elsewhere)
+    assert while_it_moves(token.address, token.encode("approve", here, 2 * COIN), elsewhere)
+    assert while_it_moves(here, till.contract.encode("deposit", own, 1, COIN), elsewhere)
     arguments = {"deposit": (own, 1, COIN // 4), "withdraw": (own, 1, COIN // 4, token.address)}
     data = till.contract.encode(call, *arguments[call])
     owner = a.owner.address

@@ -130,6 +130,41 @@ def unknown_withdrawal(w):
     return lambda: send(a.owner.address, "withdraw", a.id, 1, COIN, w.stranger)
 
 
+@refusal("portfolio: no risk terms")
+def a_market_without_risk_terms(w):
+    return listing(w, (0, 4))
+
+
+@refusal("collateral: not owner")
+def deposited_by_another(w):
+    def call(till, a):
+        till.fill(w.stranger)
+        return lambda: till.contract.send(w.stranger, "deposit", a.id, 1, COIN)
+
+    return paying(w, call)
+
+
+@refusal("collateral: grace after outage")
+def in_a_grace_period(w):
+    def call(till, a):
+        for _ in range(7):
+            w.jump(ETH=4_000)
+        w.jump(BTC=100_000)
+        return lambda: till.contract.send(a.owner.address, "deposit", a.id, 1, COIN)
+
+    return paying(w, call)
+
+
+@refusal("price: stale")
+def with_a_silent_feed(w):
+    def call(till, a):
+        for _ in range(7):
+            w.jump(ETH=4_000)
+        return lambda: till.contract.send(a.owner.address, "deposit", a.id, 1, COIN)
+
+    return paying(w, call)
+
+
 @refusal("token: refused")
 def deposit_refused(w):
     def call(till, a):
