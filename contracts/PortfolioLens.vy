@@ -52,7 +52,7 @@ struct Underlying:
 struct Explanation:
     equity: int256
     requirement: uint256
-    floor: uint256  # of options sold
+    floor: uint256  # of perps, forwards and options sold, whatever hedges them
     rho: uint256  # 32768 is 1
     psi: uint256
     scenario: uint256  # the worst for all underlyings together
@@ -151,8 +151,16 @@ def _explain(header: uint256, words: DynArray[uint256, 64], initial: bool) -> Ex
     s.risk.psi = convert(e.psi, int256)
     s.risk.count = s.n.count
     for u: uint256 in range(s.n.count, bound=8):
-        s.risk.rows[u] = self._row(s.n.sums[u], s.n.rest[u], s.n.price[u], s.n.terms[u] >> s.kind)
-        s.risk.floors[u] = self._floor(s.n.terms[u], s.n.short[u], s.n.price[u])
+        s.risk.rows[u] = self._row(
+            s.n.sums[u], s.n.base[u], s.n.rest[u], s.n.price[u], s.n.terms[u] >> s.kind
+        )
+        s.risk.floors[u] = self._floor(
+            s.n.terms[u],
+            s.n.held[u],
+            s.n.base[u] - s.n.rest[u] - self._lots(s.n.sums[u][5], 1),
+            s.n.price[u],
+            s.kind,
+        )
         e.floor += s.risk.floors[u]
     joint: int256 = 0
     apart: int256 = 0
@@ -174,7 +182,8 @@ def _explain(header: uint256, words: DynArray[uint256, 64], initial: bool) -> Ex
         if perp != 0:
             own = 1 << 128
             part.append(perp)
-            s = self._tried(s, u, market, lanes._size(perp), NOTHING, lanes._size(perp) * VALUE, 0)
+            size: int256 = lanes._size(perp)
+            s = self._tried(s, u, market, size, NOTHING, size * VALUE, size * VALUE, abs(size))
         for segment: uint256 in range(48):
             if at >= len(words) or book._market(words[at]) != market:
                 break
@@ -233,33 +242,45 @@ def _segment(s: Scene, u: uint256, words: DynArray[uint256, 64], at: uint256) ->
         kept: uint256 = 10_000 - ((s.n.terms[u] >> 96) & (2**16 - 1))
         counted: int256 = rounding._floor_div(forward * convert(kept, int256), 10_000)
         id: uint256 = instrument._instrument(market, instrument.SPOT, 0, 0)
-        return self._tried(t, u, id, forward, NOTHING, counted * VALUE, 0)
+        return self._tried(t, u, id, forward, NOTHING, counted * VALUE, counted * VALUE, 0)
+    whole: int256 = forward
     for i: uint256 in range(book._count(head), bound=128):
         lane: uint256 = book._lane(words[at + 1 + (i >> 2)], i)
         size: int256 = book._size(lane)
         gross: uint256 = convert(abs(size), uint256)
         short: uint256 = gross if size < 0 else 0
+        # What the least is asked of: options sold, and the forward as the puts leave it.
+        held: int256 = convert(short, int256) * CONTRACT
         linear: int256 = 0
         kind: uint256 = instrument.CALL
         if book._is_put(lane):
             kind = instrument.PUT
             linear = -size * CONTRACT
             forward -= linear
+            held += abs(whole) - abs(whole - linear)
         one: uint256 = book._head(book._key(head), linear, 0, gross, short, 1)
         taken: IPortfolio.Nets = staticcall s.engine.nets(2 << 144, [one, lane])
         strike: uint256 = staticcall BOOK.strike(market, book._code(lane))
         id: uint256 = instrument._instrument(market, kind, expiry, strike)
-        t = self._tried(t, u, id, size * CONTRACT, taken.sums[0], taken.rest[0], short)
+        t = self._tried(t, u, id, size * CONTRACT, taken.sums[0], taken.base[0], taken.rest[0], held)
     if forward != 0:
         id: uint256 = instrument._instrument(market, instrument.FUTURE, expiry, 0)
-        t = self._tried(t, u, id, forward, NOTHING, forward * VALUE, 0)
+        held: int256 = abs(whole) - abs(whole - forward)
+        t = self._tried(t, u, id, forward, NOTHING, forward * VALUE, forward * VALUE, held)
     return t
 
 
 @internal
 @pure
 def _tried(
-    s: Scene, u: uint256, id: uint256, lots: int256, sums: uint256[6], rest: int256, short: uint256
+    s: Scene,
+    u: uint256,
+    id: uint256,
+    lots: int256,
+    sums: uint256[6],
+    base: int256,
+    rest: int256,
+    held: int256,
 ) -> Scene:
     """
     @notice Take a position's part out of the nets of its underlying.
@@ -271,8 +292,14 @@ def _tried(
         left[k] = unsafe_sub(left[k], unsafe_sub(sums[k], BIAS))
     price: uint256 = s.n.price[u]
     terms: uint256 = s.n.terms[u]
-    t.risk.rows[u] = self._row(left, s.n.rest[u] - rest, price, terms >> s.kind)
-    t.risk.floors[u] = self._floor(terms, s.n.short[u] - short, price)
+    t.risk.rows[u] = self._row(left, s.n.base[u] - base, s.n.rest[u] - rest, price, terms >> s.kind)
+    t.risk.floors[u] = self._floor(
+        terms,
+        convert(convert(s.n.held[u], int256) - held, uint256),
+        (s.n.base[u] - base) - (s.n.rest[u] - rest) - self._lots(left[5], 1),
+        price,
+        s.kind,
+    )
     required: uint256 = self._required(t.risk)
     t.risk = s.risk
     if required + s.relief < s.required:
@@ -287,14 +314,14 @@ def _tried(
 
 @internal
 @pure
-def _row(sums: uint256[6], rest: int256, price: uint256, terms: uint256) -> int256[24]:
+def _row(sums: uint256[6], base: int256, rest: int256, price: uint256, terms: uint256) -> int256[24]:
     """
     @return What each scenario loses, weighted: 2**22 / 10**8 of money, as the engine rounds
     @param terms The weights of one kind in the low bits
     """
     row: int256[24] = empty(int256[24])
     spot: int256 = convert(price, int256)
-    now: int256 = (self._lots(sums[5], 1) + rest) * 2**32
+    now: int256 = base * 2**32
     j: uint256 = 0
     for move: int256 in MOVES:
         # Lanes descend, odd and even steps apart; vol down stands before vol up.
@@ -336,11 +363,15 @@ def _weight(terms: uint256, j: uint256) -> int256:
 
 @internal
 @pure
-def _floor(terms: uint256, short: uint256, price: uint256) -> uint256:
+def _floor(terms: uint256, held: uint256, error: int256, price: uint256, kind: uint256) -> uint256:
     """
-    @return What options sold require at least, money, rounded up
+    @return The least that what is held asks for, and the curves' error (2**-28 lots), money,
+            rounded up each
     """
-    return rounding._div_up((terms >> 112) * short * price, units.NOTIONAL_SCALE)
+    halves: uint256 = 3 if kind == INITIAL else 2
+    return rounding._div_up((terms >> 112) * held * price * halves, 2 * 10**12) + rounding._div_up(
+        convert(error, uint256) * price, 2**28 * 10**8
+    )
 
 
 @internal

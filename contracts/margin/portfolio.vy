@@ -44,6 +44,7 @@ BIAS: constant(uint256) = 578960446186580977149240433720372943087230282278845844
 FIRST: constant(uint256) = 63 * 2**14 + 2  # of the first usable window; 2: to nearest
 LAST: constant(uint256) = 129
 EDGE: constant(uint256) = 8084008750144952339  # ceil(exp(-0.825) * 2**64), at the last window
+FADE: constant(uint256) = 2**17  # log codes (10 %) over which a long off the table loses its time value
 
 VALUE_SCALE: constant(int256) = 2**28 * 10**8  # lots * 2**-28 * price -> money
 NOTIONAL_DIVISOR: constant(uint256) = 860_425_831 * 2**28 * 10**8  # (e_2 - e_-2): delta -> money
@@ -53,7 +54,7 @@ struct RiskTerms:
     range_mm: uint256  # 1/16 of a step of 5 %
     range_im: uint256
     haircut: uint256  # ppm of spot collateral, a multiple of 100
-    short_floor: uint256  # ppm of notional that a short option needs at least, likewise
+    least: uint256  # ppm of the notional of perps, forwards and options sold, whatever hedges them
 
 
 event RiskTermsSet:
@@ -65,7 +66,7 @@ MARKETS: immutable(IMarkets)
 BOOK: immutable(IBook)
 
 # two markets a word: weights less one of |d| = 1, 2, 3, 4, 6, 8 for MM (8 bits each, 1/256)
-# | the same for IM | haircut 16 | short floor 16 (1e-4)
+# | the same for IM | haircut 16 | least 16 (1e-4)
 _terms: uint256[32]
 
 
@@ -85,8 +86,8 @@ def set_risk_terms(market: uint256, terms: RiskTerms):
     assert terms.range_mm >= 16 and terms.range_im <= 48, "portfolio: range"
     assert terms.range_im * 10 >= terms.range_mm * 12, "portfolio: im range"
     assert terms.haircut < units.PPM and terms.haircut % 100 == 0, "portfolio: haircut"
-    assert terms.short_floor <= 100_000 and terms.short_floor % 100 == 0, "portfolio: floor"
-    packed: uint256 = (terms.haircut // 100 << 96) | (terms.short_floor // 100 << 112)
+    assert terms.least <= 100_000 and terms.least % 100 == 0, "portfolio: floor"
+    packed: uint256 = (terms.haircut // 100 << 96) | (terms.least // 100 << 112)
     place: uint256 = 0
     for distance: uint256 in [1, 2, 3, 4, 6, 8]:
         mm: uint256 = min(256, rounding._div_up(terms.range_mm * 16, distance))
@@ -214,6 +215,7 @@ def _nets(header: uint256, words: DynArray[uint256, 64]) -> IPortfolio.Nets:
         n.price[u] = price
         n.terms[u] = self._risk(market)
         linear: int256 = held[market]
+        gross: uint256 = lanes._bits(abs(linear))
         error: uint256 = 0  # 2**-28 contracts
         code: uint256 = 0
         sums: uint256[6] = [BIAS, BIAS, BIAS, BIAS, BIAS, BIAS]
@@ -231,12 +233,13 @@ def _nets(header: uint256, words: DynArray[uint256, 64]) -> IPortfolio.Nets:
                 at = end
                 continue
             linear += book._forward(head)
+            gross += lanes._bits(abs(book._forward(head)))
             n.equity -= book._money(head)
             if book._count(head) == 0:
                 assert block.timestamp < expiry, "portfolio: settle first"
                 at = end
                 continue
-            n.short[u] += book._short(head)
+            gross += book._short(head) * 10_000
             curve: uint256 = curves._usable(market, expiry)
             error = unsafe_add(error, unsafe_mul(curves._err(curve), book._gross(head)))
             sheet: Bytes[1152] = curves._blob(curve, market, expiry)
@@ -255,22 +258,24 @@ def _nets(header: uint256, words: DynArray[uint256, 64]) -> IPortfolio.Nets:
                     q: uint256 = unsafe_sub((lane >> 25) & (2**39 - 1), 2**38)
                     n0: uint256 = y >> 14
                     if n0 > LAST:
-                        y = 0
                         if n0 >> 200 != 0:
-                            # Deep out of the money: a long is worth nothing, a short what
-                            # the highest strike of the table is.
+                            # Deep out of the money: worth what the highest strike of the
+                            # table is; a long fades to nothing.
                             n0 = 0
+                            if q >> 255 == 0:
+                                q = lanes._bits(self._kept(lanes._signed(q), unsafe_sub(0, y)))
                         else:
                             n0 = LAST
                             linear_part: int256 = 0
                             money_part: int256 = 0
-                            linear_part, money_part = self._deep(
-                                market, lane & book.LANE_MASK, price
+                            kept: int256 = 0
+                            kept, linear_part, money_part = self._deep(
+                                market, lane & book.LANE_MASK, price, unsafe_sub(y, (LAST + 1) << 14)
                             )
+                            q = lanes._bits(kept)
                             linear += linear_part
                             n.equity -= money_part
-                        if q >> 255 == 0:
-                            q = 0
+                        y = 0
                     y = (y >> 2) & 4095
                     t: uint256 = unsafe_mul(y, unsafe_sub(4096, y)) >> 13
                     y = unsafe_sub(y, t)
@@ -310,14 +315,17 @@ def _nets(header: uint256, words: DynArray[uint256, 64]) -> IPortfolio.Nets:
                     sums[3] = unsafe_add(sums[3], unsafe_mul((a >> 32) & M32, q))
                     lane = lane >> 64
             at = end
-        rest: int256 = unsafe_sub(unsafe_mul(linear, 2**28), unsafe_mul(convert(error, int256), scenarios.CONTRACT))
-        n.rest[u] = rest
+        # The error of the curves is margin and no price: scenarios are charged for it, equity is not.
+        exact: int256 = unsafe_mul(linear, 2**28)
+        n.base[u] = scenarios._lots(sums[5] >> 64, exact)
+        n.rest[u] = unsafe_sub(exact, unsafe_mul(convert(error, int256), scenarios.CONTRACT))
+        n.held[u] = gross
         # Perps' values are in already.
-        now: int256 = unsafe_sub(scenarios._lots(sums[5] >> 64, rest), unsafe_mul(held[market], 2**28))
+        now: int256 = unsafe_sub(n.base[u], unsafe_mul(held[market], 2**28))
         n.equity += rounding._floor_div(unsafe_mul(now, convert(price, int256)), VALUE_SCALE)
         delta: int256 = unsafe_sub(
-            unsafe_mul(scenarios._lots(sums[4] >> 64, rest), E_UP),
-            unsafe_mul(scenarios._lots(sums[4] >> 128, rest), E_DOWN),
+            unsafe_mul(scenarios._lots(sums[4] >> 64, exact), E_UP),
+            unsafe_mul(scenarios._lots(sums[4] >> 128, exact), E_DOWN),
         )
         n.notional = unsafe_add(
             n.notional, rounding._div_up(unsafe_mul(lanes._bits(abs(delta)), price), NOTIONAL_DIVISOR)
@@ -327,18 +335,32 @@ def _nets(header: uint256, words: DynArray[uint256, 64]) -> IPortfolio.Nets:
 
 
 @internal
+@pure
+def _kept(size: int256, beyond: uint256) -> int256:
+    """
+    @notice How much of a long off the table still counts as the table's last call: none of it
+            may vanish at once, or a small move would take it from its owner.
+    """
+    if beyond >= FADE:
+        return 0
+    return unsafe_mul(size, convert(unsafe_sub(FADE, beyond), int256)) >> 17
+
+
+@internal
 @view
-def _deep(market: uint256, lane: uint256, price: uint256) -> (int256, int256):
+def _deep(market: uint256, lane: uint256, price: uint256, beyond: uint256) -> (int256, int256, int256):
     """
-    @notice A call deep in the money, off the table. A long is its intrinsic value. A short
-            is the table's last call and what its strike lies below that one's:
-            C(K) <= C(K_e) + K_e - K.
-    @return lots that join the linear part, money to take from equity
+    @notice A call deep in the money, off the table. It is the table's last call and what its
+            strike lies below that one's: C(K) <= C(K_e) + K_e - K; a long fades to its
+            intrinsic value.
+    @return contracts of the last call, lots that join the linear part, money to take from equity
     """
-    strike: uint256 = staticcall BOOK.strike(market, book._code(lane))
+    strike: int256 = convert(staticcall BOOK.strike(market, book._code(lane)), int256)
     size: int256 = book._size(lane)
-    if size > 0:
-        return size * scenarios.CONTRACT, rounding._ceil_div(size * convert(strike, int256), 10_000)
-    last: uint256 = rounding._div_up(price * EDGE, 2**64)
-    below: int256 = convert(last, int256) - convert(strike, int256)
-    return 0, rounding._ceil_div(-size * below, 10_000)
+    if size < 0:
+        last: int256 = convert(rounding._div_up(price * EDGE, 2**64), int256)
+        return size, 0, rounding._ceil_div(-size * (last - strike), 10_000)
+    kept: int256 = self._kept(size, beyond)
+    last: int256 = convert(price * (EDGE - 1) // 2**64, int256)
+    money: int256 = rounding._ceil_div((size - kept) * strike - kept * (last - strike), 10_000)
+    return kept, (size - kept) * scenarios.CONTRACT, money

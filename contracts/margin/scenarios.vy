@@ -33,6 +33,8 @@ W64: constant(uint256) = 2**64 - 1
 HALF: constant(int256) = 2**63  # bias of an accumulator's lane
 HALF_LOTS: constant(int256) = 2**63 * 10_000
 RISK_SCALE: constant(uint256) = 10**8 * 2**8  # weighted losses times two dials -> money
+VALUE_SCALE: constant(uint256) = 2**28 * 10**8  # 2**-28 lots * price -> money
+LEAST_SCALE: constant(uint256) = 2 * 10**12  # lots * price * 1e-4 * halves -> money
 
 
 @internal
@@ -50,13 +52,14 @@ def _lots(lane: uint256, rest: int256) -> int256:
 @pure
 def _requirement(n: IPortfolio.Nets, kind: uint256, rho: uint256, psi: uint256) -> uint256:
     """
-    @notice R of the title and the least of short options, money, rounded up.
+    @notice R of the title, at least the least of what is held, money, rounded up.
     @param kind 0 maintenance, 48 initial: where its weights start in the terms
     @dev A scenario's loss is (base - ((lane - HALF) * CONTRACT + rest) * move) * price, here
          with all factors that do not change taken out, in two's complement (signed
          conversions cost a check each); in 2**30 / 10**8 money, rounded up.
     """
     least: uint256 = 0
+    halves: uint256 = 3 if kind == INITIAL else 2  # initial margin asks for half as much again
     total: uint256 = 0
     top: uint256 = 0
     several: bool = n.count > 1
@@ -66,19 +69,17 @@ def _requirement(n: IPortfolio.Nets, kind: uint256, rho: uint256, psi: uint256) 
         sums: uint256[6] = n.sums[u]
         price: uint256 = n.price[u]
         t: uint256 = n.terms[u]
-        short: uint256 = n.short[u]
-        if short != 0:
-            least = unsafe_add(
-                least,
-                rounding._div_up(unsafe_mul(unsafe_mul(t >> 112, short), price), units.NOTIONAL_SCALE),
-            )
-        left: int256 = n.rest[u]
-        rest: uint256 = unsafe_mul(lanes._bits(unsafe_sub(left, HALF_LOTS)), price)
+        least = unsafe_add(
+            least,
+            rounding._div_up(unsafe_mul(unsafe_mul(unsafe_mul(t >> 112, n.held[u]), price), halves), LEAST_SCALE),
+        )
+        # and what the curves may be wrong by, which every scenario has been charged
+        error: uint256 = lanes._bits(unsafe_sub(n.base[u], self._lots(sums[5] >> 64, n.rest[u])))
+        if error != 0:
+            least = unsafe_add(least, rounding._div_up(unsafe_mul(error, price), VALUE_SCALE))
+        rest: uint256 = unsafe_mul(lanes._bits(unsafe_sub(n.rest[u], HALF_LOTS)), price)
         base: uint256 = unsafe_add(
-            unsafe_mul(
-                lanes._bits(self._lots(sums[5] >> 64, left)), unsafe_mul(price, 2**32)
-            ),
-            2**90 - 1,
+            unsafe_mul(lanes._bits(n.base[u]), unsafe_mul(price, 2**32)), 2**90 - 1
         )
         price = unsafe_mul(price, 10_000)  # CONTRACT
         t = t >> kind

@@ -14,7 +14,7 @@ from margincall.model.book import unpack
 from margincall.model.curves import place
 from margincall.model.curves import unpack as rows_of
 from margincall.model.instrument import CONTRACT, MAX_CODE, log_code
-from margincall.model.portfolio import FIRST, LAST, SCENARIOS, VALUE
+from margincall.model.portfolio import FIRST, LAST, SCENARIOS, VALUE, kept_of, position
 
 FINE = 80  # points of a curve in 1 of log price
 STEP = 4  # points in one step of a scenario
@@ -58,8 +58,9 @@ def profile(case: Case, market: int) -> Profile:
         for name, size in segment.lanes:
             tap, part = place(log_code(net.price), name & MAX_CODE)
             if not FIRST <= tap <= LAST:
-                if size > 0:
-                    continue  # worth nothing, or linear: the exposure holds it so
+                if size > 0:  # what faded is nothing, or linear: the exposure holds it so
+                    at = position(log_code(net.price), name & MAX_CODE)
+                    size = kept_of(size, (FIRST << 14) - at if tap < FIRST else at - ((LAST + 1) << 14))
                 tap, part = (LAST if tap > LAST else FIRST), 0
             bend = part * (4096 - part) >> 13
             weights = (-bend, 4096 - part + 2 * bend, part - bend)

@@ -39,8 +39,8 @@ class Holding(NamedTuple):
 
 class Requirement(NamedTuple):
     """One kind of requirement, money. worst: the scenario of the synchronised worst; synchronised: that
-    term before psi; alone: the term of the standalone worsts before 1 - psi; floor: of calls sold;
-    contributions: by market, adding up to the requirement without its floor (each rounded up)."""
+    term before psi; alone: the term of the standalone worsts before 1 - psi; floor: of perps, forwards and
+    calls sold; contributions: by market, adding up to the requirement without its floor (each rounded up)."""
 
     amount: int
     rho: int
@@ -80,8 +80,8 @@ def explain(cash: int, perps: Sequence[Perp], words: Sequence[int], risk: Risk) 
     losses = [net.losses() for net in nets]
     mm_table = _table(nets, losses, risk, "range_mm")
     im_table = _table(nets, losses, risk, "range_im")
-    mm, mm_at = _requirement(nets, mm_table, risk, risk.mm)
-    im, im_at = _requirement(nets, im_table, risk, risk.im)
+    mm, mm_at = _requirement(nets, mm_table, risk, risk.mm, False)
+    im, im_at = _requirement(nets, im_table, risk, risk.im, True)
     mm_range = "range_mm"
     if len(nets) > 1 and im.amount <= mm.amount:  # maintenance is never more than initial margin
         mm, mm_at, mm_range = im, im_at, "range_im"
@@ -118,9 +118,11 @@ def _table(nets: Sequence[Exposure], losses, risk: Risk, kind: str) -> list[list
     ]
 
 
-def _requirement(nets: Sequence[Exposure], table, risk: Risk, dials: Dials) -> tuple[Requirement, _Gradient]:
+def _requirement(
+    nets: Sequence[Exposure], table, risk: Risk, dials: Dials, initial: bool
+) -> tuple[Requirement, _Gradient]:
     rho, psi = dials
-    floor = portfolio.floor_of(nets, risk.terms)
+    floor = portfolio.floor_of(nets, risk.terms, initial)
     if not nets:
         return Requirement(0, rho, psi, portfolio.MARK, 0, 0, floor, {}), _Gradient(portfolio.MARK, {}, {})
     markets = [net.market for net in nets]

@@ -5,7 +5,7 @@ Every option is valued as a call (a put is a call, a short forward and its strik
 of its expiry, gamma(x) = C / S with x = ln(S / K), interpolated between three points. Sizes of options are
 contracts of 10,000 lots; a lane's value is in 2**-28 of the price, a scenario's price in 2**-32 of it.
 Equity is rounded down, requirements up, a scenario's loss to 1e-5 USD; the curves' error bounds are charged
-on every contract.
+to every scenario, not to equity: they are margin, not a price.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,6 +27,7 @@ LOSS_BITS = 90  # a loss (2**-60 lots * price) is kept in 2**30 / 10**8 of money
 GRAIN = 11  # the most by which one such rounding raises a requirement, money
 RISK_SCALE = NOTIONAL_SCALE << 8  # weighted losses times two dials -> money
 
+FADE = 2**17  # log codes (10 %) beyond the curve over which a call bought loses its time value
 FIRST, LAST = 32, 161  # first taps for which every scenario's points are on the curve
 MAX_UNDERLYINGS = 8
 MARK = 20  # index of the unmoved scenario at mark volatility
@@ -126,18 +127,18 @@ class Exposure:
     """What an account holds in one underlying.
 
     perps: lots; lin: lots of everything linear, perps included; values: sum of contracts * value, by
-    scenario (2**-28 contracts); err: its error bound; short: contracts of calls sold; money: entries and
-    strikes that leave equity.
+    scenario (2**-28 contracts); err: its error bound; held: lots that ask for the least margin (perps,
+    forwards of every expiry, calls sold); money: entries and strikes that leave equity.
     """
 
-    __slots__ = ("_spot", "err", "lin", "market", "money", "perps", "price", "short", "values")
+    __slots__ = ("_spot", "err", "held", "lin", "market", "money", "perps", "price", "values")
 
     def __init__(self, market: int, price: int):
         self.market = market
         self.price = price
         self._spot: int | None = None
         self.values = [0] * len(SCENARIOS)
-        self.perps = self.lin = self.err = self.short = self.money = 0
+        self.perps = self.lin = self.err = self.held = self.money = 0
 
     @property
     def spot(self) -> int:
@@ -149,7 +150,7 @@ class Exposure:
     def at_mark(self, perps: bool = True) -> int:
         """b of the mark: value of everything (or of all but the perps), 2**-28 lots."""
         lin = self.lin if perps else self.lin - self.perps
-        return (self.values[MARK] - self.err) * CONTRACT + lin * VALUE
+        return self.values[MARK] * CONTRACT + lin * VALUE
 
     def losses(self) -> list[int]:
         """l_j = (V_0 - V_j) * price: what each scenario loses, 2**30 / 10**8 of money, rounded up."""
@@ -162,7 +163,7 @@ class Exposure:
 
     def notional(self) -> int:
         """Net notional, money, rounded up: the slope of the value between two steps down and up."""
-        lin = self.lin * VALUE - self.err * CONTRACT
+        lin = self.lin * VALUE
         up, down = PRICES[NOTIONAL_UP], PRICES[NOTIONAL_DOWN]
         swing = (self.values[NOTIONAL_UP] * CONTRACT + lin) * up
         swing -= (self.values[NOTIONAL_DOWN] * CONTRACT + lin) * down
@@ -195,22 +196,26 @@ def usable(risk: Risk, market: int, expiry: int) -> Curve:
 
 
 def add_lane(exposure: Exposure, curve: Curve, code: int, size: int, strike: Callable[[int, int], int]):
-    """Add `size` contracts of the call at `code`. Off the curve: a call bought is worth nothing or its
-    intrinsic value; a call sold is worth the nearest strike on the curve, and the difference of the
-    strikes where that one is higher (C(K) <= C(K') + K' - K)."""
+    """Add `size` contracts of the call at `code`. Off the curve a call is worth the nearest strike on the
+    curve, and the difference of the strikes where that one is higher (C(K) <= C(K') + K' - K); a call
+    bought fades from there to nothing or to its intrinsic value."""
     tap, f = place(exposure.spot, code)
-    if not FIRST <= tap <= LAST:
-        if tap > LAST:
-            exact = strike(exposure.market, code)
-            if size > 0:
-                exposure.lin += size * CONTRACT
-                exposure.money += size * exact // STRIKE_UNIT
-                return
+    if tap < FIRST:
+        if size > 0:
+            size = kept_of(size, (FIRST << 14) - position(exposure.spot, code))
+        tap, f = FIRST, 0
+    elif tap > LAST:
+        exact = strike(exposure.market, code)
+        if size > 0:
+            kept = kept_of(size, position(exposure.spot, code) - ((LAST + 1) << 14))
+            nearest = exposure.price * (EDGE - 1) // 2**64
+            exposure.lin += (size - kept) * CONTRACT
+            exposure.money -= ((kept - size) * exact + kept * (nearest - exact)) // STRIKE_UNIT
+            size = kept
+        else:
             nearest = -(-exposure.price * EDGE // 2**64)
             exposure.money -= size * (nearest - exact) // STRIKE_UNIT
-        elif size > 0:
-            return
-        tap, f = (LAST if tap > LAST else FIRST), 0
+        tap, f = LAST, 0
     t = f * (4096 - f) >> 13
     before, after = -size * t, size * (f - t)
     between = size * 4096 - before - after
@@ -219,6 +224,16 @@ def add_lane(exposure: Exposure, curve: Curve, code: int, size: int, strike: Cal
         total + before * a + between * b + after * c
         for total, a, b, c in zip(exposure.values, first, second, third, strict=True)
     ]
+
+
+def position(spot: int, code: int) -> int:
+    """Where the unmoved value of a call is read, log codes (see `curves.place`)."""
+    return spot - code + 2 + 95 * 2**14
+
+
+def kept_of(size: int, beyond: int) -> int:
+    """Contracts of a call bought, `beyond` log codes off the curve, that still count as its last call."""
+    return size * max(FADE - beyond, 0) >> 17
 
 
 def exposures(perps: Iterable[Perp], words: Iterable[int], risk: Risk) -> list[Exposure]:
@@ -237,6 +252,7 @@ def exposures(perps: Iterable[Perp], words: Iterable[int], risk: Risk) -> list[E
             raise Refused("portfolio: no risk terms")
         exposure = Exposure(market, risk.prices[market])
         exposure.perps = exposure.lin = lots.get(market, 0)
+        exposure.held = abs(exposure.perps)
         for segment in segments:
             if segment.market == market:
                 _add_segment(exposure, segment, risk)
@@ -250,6 +266,7 @@ def _add_segment(exposure: Exposure, segment: Segment, risk: Risk) -> None:
         exposure.lin += segment.forward * (PPM - risk.terms[market].haircut) // PPM
         return
     exposure.lin += segment.forward
+    exposure.held += abs(segment.forward)
     exposure.money += segment.money
     if not segment.lanes:
         if risk.now >= expiry:
@@ -257,7 +274,7 @@ def _add_segment(exposure: Exposure, segment: Segment, risk: Risk) -> None:
         return
     curve = usable(risk, market, expiry)
     exposure.err += curve.err * segment.gross
-    exposure.short += segment.short
+    exposure.held += segment.short * CONTRACT
     for name, size in segment.lanes:
         add_lane(exposure, curve, name & MAX_CODE, size, risk.strike)
 
@@ -280,10 +297,14 @@ def money_of(weighted: int, dials: int = 0) -> int:
     return -(-(weighted << 15 * (2 - dials)) // RISK_SCALE)
 
 
-def floor_of(nets: Sequence[Exposure], terms: Mapping[int, Terms]) -> int:
-    """The least that calls sold require whatever covers them, money, rounded up per underlying."""
+def floor_of(nets: Sequence[Exposure], terms: Mapping[int, Terms], initial: bool = False) -> int:
+    """The least that perps, forwards and calls sold require whatever hedges them, and the curves' error,
+    money, rounded up per underlying; initial margin asks for half as much again of the least."""
+    halves = 3 if initial else 2
     return sum(
-        -(-terms[net.market].floor_rate * net.short * CONTRACT * net.price // RATE_SCALE) for net in nets
+        -(-terms[net.market].floor_rate * net.held * net.price * halves // (2 * RATE_SCALE))
+        - (-net.err * CONTRACT * net.price // (VALUE * NOTIONAL_SCALE))
+        for net in nets
     )
 
 
@@ -307,14 +328,13 @@ def margin(cash: int, perps: Sequence[Perp], words: Sequence[int], risk: Risk) -
     """
     nets = exposures(perps, words, risk)
     losses = [net.losses() for net in nets]
-    floor = floor_of(nets, risk.terms)
 
     def of(kind: str, dials: Dials) -> int:
         table = [
             weighted(loss, getattr(risk.terms[net.market], kind))
             for net, loss in zip(nets, losses, strict=True)
         ]
-        return max(requirement(table, dials), floor)
+        return max(requirement(table, dials), floor_of(nets, risk.terms, kind == "range_im"))
 
     initial = of("range_im", risk.im)
     # Never more than initial margin: of a book hedged across underlyings a higher rho can ask less.

@@ -1,8 +1,9 @@
 """The margin rule of CROSS accounts that hold a book: position by position, no offsets.
 
 Perps as in `margin`. A dated future is like a perp of its market and pays by the tier of its own notional.
-An option bought requires what equity holds of it, so it backs nothing else and paid for it is never liquidated:
-its mark less the curve's error bound, and not below 0; an option sold requires max(a * S - out-of-the-money amount, b * S) beside its mark, which equity holds as a debt. Spot counts with
+An option bought requires what equity holds of it, so it backs nothing else and paid for it is never
+liquidated; an option sold requires max(a * S - out-of-the-money amount, b * S) and the curve's error bound
+beside its mark, which equity holds as a debt. Spot counts with
 its haircut and requires nothing. Equity is rounded down, requirements up, position by position.
 """
 

@@ -132,7 +132,7 @@ DEFAULT = ProtocolSpec(
             RULES,
             _terms(5_000_000),
             500_000 * USD,
-            OptionSpec(500 * 10**6, PortfolioTerms(2 * STEP, 3 * STEP, 50_000, 5_000)),
+            OptionSpec(500 * 10**6, PortfolioTerms(2 * STEP, 3 * STEP, 50_000, 15_000)),
         ),
         MarketSpec(
             2,
@@ -141,7 +141,7 @@ DEFAULT = ProtocolSpec(
             RULES,
             _terms(3_000_000),
             500_000 * USD,
-            OptionSpec(5 * 10**7, PortfolioTerms(2 * STEP, 3 * STEP, 50_000, 5_000)),
+            OptionSpec(5 * 10**7, PortfolioTerms(2 * STEP, 3 * STEP, 50_000, 15_000)),
         ),
         MarketSpec(
             3,
@@ -150,7 +150,7 @@ DEFAULT = ProtocolSpec(
             RULES,
             _terms(1_000_000, 50_000, 30_000),
             500_000 * USD,
-            OptionSpec(10**8 // 2, PortfolioTerms(40, 3 * STEP, 100_000, 10_000)),
+            OptionSpec(10**8 // 2, PortfolioTerms(40, 3 * STEP, 100_000, 20_000)),
         ),
     )
 )

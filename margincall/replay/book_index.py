@@ -19,6 +19,7 @@ from margincall.model.book import unpack
 from margincall.model.curves import CODES_PER_STEP
 from margincall.model.instrument import CONTRACT, MAX_CODE, log_code
 from margincall.model.portfolio import (
+    FADE,
     FIRST,
     FULL_WEIGHT,
     LAST,
@@ -63,13 +64,17 @@ class _Nets(NamedTuple):
 
     losses: np.ndarray
     equity: np.ndarray
-    floor: np.ndarray
+    least: np.ndarray  # of maintenance margin: perps, forwards and options sold, whatever hedges them
+    error: np.ndarray  # of the curves
     magnitude: np.ndarray
     unsure: np.ndarray
 
+    def floor(self, initial: bool) -> np.ndarray:
+        return self.least * (1.5 if initial else 1) + self.error
+
 
 class BookIndex:
-    """`accounts` by row, all under portfolio margin. Arrays: sizes, entries, forwards, short, gross of
+    """`accounts` by row, all under portfolio margin. Arrays: sizes, entries, forwards, held, gross of
     shape (accounts, markets), cash and money (accounts,)."""
 
     def __init__(self, twin: State, markets: Sequence[int], accounts: Sequence[int]) -> None:
@@ -81,7 +86,7 @@ class BookIndex:
         self._curves: dict[tuple[int, int], int] = {}
         shape = (len(self.accounts), len(self.markets))
         self.sizes, self.entries, self.forwards = np.zeros(shape), np.zeros(shape), np.zeros(shape)
-        self.short, self.gross = np.zeros(shape), np.zeros(shape)
+        self.held, self.gross = np.zeros(shape), np.zeros(shape)
         self.cash, self.money = np.zeros(shape[0]), np.zeros(shape[0])
         self._parts: list[_Part] = [_part([])] * shape[0]
         self._lanes: tuple | None = None
@@ -95,7 +100,7 @@ class BookIndex:
         """Read one account again from the twin."""
         row, twin = self._row[account], self.twin
         self.cash[row] = twin.cash.get(account, 0)
-        for array in (self.sizes, self.entries, self.forwards, self.short, self.gross, self.money):
+        for array in (self.sizes, self.entries, self.forwards, self.held, self.gross, self.money):
             array[row] = 0
         for market, size, entry in twin.positions.get(account, ()):
             column = self._column[market]
@@ -105,13 +110,13 @@ class BookIndex:
             column, counted = self._column[segment.market], segment.forward
             if segment.expiry:
                 self.gross[row, column] += segment.gross * CONTRACT + abs(segment.futures)
+                self.held[row, column] += abs(segment.forward) + segment.short * CONTRACT
                 curve = self._curves.setdefault(segment.key, len(self._curves))
             else:
                 self.gross[row, column] += counted
                 counted = counted * (PPM - twin.options.terms[segment.market].haircut) // PPM
             self.forwards[row, column] += counted
             self.money[row] += segment.money
-            self.short[row, column] += segment.short
             lanes += [(column, curve, name & MAX_CODE, size) for name, size in segment.lanes]
         self._parts[row] = _part(lanes)
         self._lanes = None
@@ -149,7 +154,7 @@ class BookIndex:
         nets = self._nets(now, 1.0)
         rho, psi = self._dials(now)[0 if initial else 1]
         alone, joint, apart = _worsts(self._weighted(nets.losses, initial), rho)
-        needed = np.maximum(psi * joint + (1 - psi) * apart, nets.floor)
+        needed = np.maximum(psi * joint + (1 - psi) * apart, nets.floor(initial))
         return Credits(
             alone[rows].sum(),
             (alone - apart)[rows].sum(),
@@ -161,7 +166,7 @@ class BookIndex:
         nets = self._nets(now, factor)
         rho, psi = self._dials(now)[1]
         _, joint, apart = _worsts(self._weighted(nets.losses, False), rho)
-        needed = np.maximum(psi * joint + (1 - psi) * apart, nets.floor)
+        needed = np.maximum(psi * joint + (1 - psi) * apart, nets.floor(False))
         return nets.equity - needed, nets.magnitude, nets.unsure
 
     def _dials(self, now: int) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -182,9 +187,9 @@ class BookIndex:
         values, err, unsure = self._options(marks)
         price = np.array(marks, float) / NOTIONAL_SCALE
         linear = self.sizes + self.forwards
-        options = (values - err[:, :, None]) * (CONTRACT / VALUE)
+        options, error = values * (CONTRACT / VALUE), err * (CONTRACT / VALUE)
         at = options + linear[:, :, None]
-        losses = (at[:, :, MARK, None] - at * MOVES) * price[None, :, None]
+        losses = (at[:, :, MARK, None] - (at - error[:, :, None]) * MOVES) * price[None, :, None]
         equity = self.cash - self.money
         for column, quote in enumerate(quotes):
             moved = (marks[column] - quote[0]) * (INDEX_SCALE // NOTIONAL_SCALE)
@@ -193,13 +198,14 @@ class BookIndex:
             equity = equity + size * adjusted / INDEX_SCALE - self.entries[:, column]
         equity += ((options[:, :, MARK] + self.forwards) * price).sum(axis=1)
         rates = np.array([twin.options.terms[market].floor_rate for market in self.markets], float)
-        floor = (self.short * (CONTRACT * price * rates / PPM)).sum(axis=1)
+        least = ((np.abs(self.sizes) + self.held) * (price * rates / PPM)).sum(axis=1)
+        charged = (error * price).sum(axis=1)
         held = ((np.abs(self.sizes) + np.abs(self.forwards) + self.gross) * price).sum(axis=1)
         magnitude = np.where(
             held > 0, held + np.abs(self.cash) + np.abs(self.money) + np.abs(self.entries).sum(axis=1), 0
         )
         assert losses.shape == (*shape, len(SCENARIOS))
-        return _Nets(losses, equity, floor, magnitude, unsure)
+        return _Nets(losses, equity, least, charged, magnitude, unsure)
 
     def _options(self, marks: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(values by account, market and scenario; their error bounds; accounts that this cannot value)."""
@@ -212,8 +218,10 @@ class BookIndex:
         spots = np.array([log_code(mark) for mark in marks])
         place = spots[column] - code + 2 + 95 * CODES_PER_STEP
         tap, f = place >> 14, (place >> 2) & 4095
-        worthless = (tap < FIRST) & (size > 0)
-        unsure[row[((tap < FIRST) & ~worthless) | (tap > LAST)]] = True
+        far = (tap < FIRST) & (size > 0)  # bought: fades to nothing (`portfolio.kept_of`)
+        unsure[row[((tap < FIRST) & ~far) | (tap > LAST)]] = True
+        kept = np.where(far, size * np.maximum(FADE - ((FIRST << 14) - place), 0) // FADE, size)
+        f = np.where(far, 0, f)
         inside = np.clip(tap, FIRST, LAST) - FIRST
         t = f * (4096 - f) >> 13
         table, errors = self._tables()
@@ -222,7 +230,7 @@ class BookIndex:
             + table[curve, inside + 1] * (4096 - f + 2 * t)[:, None]
             + table[curve, inside + 2] * (f - t)[:, None]
         )
-        lanes *= np.where(worthless, 0, size)[:, None]
+        lanes *= kept[:, None]
         values[cells] = np.add.reduceat(lanes, starts)
         err[cells] = np.add.reduceat(np.abs(size) * errors[curve], starts)
         return values.reshape(*shape, -1), err.reshape(shape), unsure

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from mpmath import exp, log, mpf, sqrt
 
-from margincall.model.instrument import CALL, FUTURE, PUT, SPOT
+from margincall.model.instrument import CALL, FUTURE, PERP, PUT, SPOT
 from margincall.specification.black import YEAR, gamma, sigma
 
 STEP = Fraction(1, 20)  # of the log of the price
@@ -153,7 +153,7 @@ def margin(cash: int, positions: Sequence[Position], setting: Setting) -> Margin
         return Margin(value, mpf(0), mpf(0), mpf(0))
     losses = [[loss(positions, market, setting, s) for s in SCENARIOS] for market in markets]
     floor = sum(
-        real(setting.terms[market].floor) * sold(positions, market) * setting.prices[market] / 10**8
+        real(setting.terms[market].floor) * held(positions, market) * setting.prices[market] / 10**8
         for market in markets
     )
 
@@ -165,17 +165,30 @@ def margin(cash: int, positions: Sequence[Position], setting: Setting) -> Margin
             ]
             for market, row in zip(markets, losses, strict=True)
         ]
-        return max(combine(table, *dials), floor)
+        return max(combine(table, *dials), floor * 3 / 2 if kind == "range_im" else floor)
 
     initial = requirement("range_im", setting.im)
     maintenance = min(requirement("range_mm", setting.mm), initial)
     return Margin(value, initial, maintenance, gross(positions, setting))
 
 
-def sold(positions: Iterable[Position], market: int) -> int:
-    """Lots of options sold in one underlying, net per series (a put sold is a call sold, by parity: what
-    was sold of one and bought of the other at one strike and expiry is kept apart)."""
-    return sum(-p.size for p in positions if p.market == market and p.kind in (CALL, PUT) and p.size < 0)
+def held(positions: Iterable[Position], market: int) -> int:
+    """Lots of one underlying that ask for the least margin whatever hedges them: the perp, the forward of
+    every expiry (futures less puts, by parity) and options sold, net per series."""
+    forwards: dict[int, int] = {}
+    total = 0
+    for p in positions:
+        if p.market != market:
+            continue
+        if p.kind == PERP:
+            total += abs(p.size)
+        elif p.kind == FUTURE:
+            forwards[p.expiry] = forwards.get(p.expiry, 0) + p.size
+        elif p.kind in (CALL, PUT):
+            total += max(-p.size, 0)
+            if p.kind == PUT:
+                forwards[p.expiry] = forwards.get(p.expiry, 0) - p.size
+    return total + sum(abs(size) for size in forwards.values())
 
 
 def gross(positions: Iterable[Position], setting: Setting) -> mpf:

@@ -47,7 +47,8 @@ def refreshed(vol, expiry, window):
 @pytest.fixture(scope="module")
 def harness():
     chain = EmbeddedChain(timestamp=NOW - 1_000)
-    made = chain.deploy(artifact("CurvesHarness"), chain.deploy(artifact("Pricing")).address, sender=chain.accounts[0])
+    pricing = chain.deploy(artifact("Pricing")).address
+    made = chain.deploy(artifact("CurvesHarness"), pricing, sender=chain.accounts[0])
     return made, chain.accounts[0]
 
 

@@ -53,7 +53,8 @@ def compare(kind: str, count: int, seed: int) -> int:
             check(b)
             guardian = b.chain.accounts[8]
             b.protocol.portfolio.send(b.chain.accounts[OWNER], "set_guardian", guardian)
-            b.protocol.portfolio.send(guardian, "tighten", rng.randrange(24_576, 32_769), rng.randrange(26_215))
+            rho, psi = rng.randrange(24_576, 32_769), rng.randrange(26_215)
+            b.protocol.portfolio.send(guardian, "tighten", rho, psi)
             check(b)
         tried += 1
     return tried

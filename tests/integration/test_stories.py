@@ -96,7 +96,7 @@ def test_winners_are_paid_and_can_leave(protocol):
 
 def test_retail(protocol):
     """Restricted to isolated: no cross position, no switch to it; what stood before can only shrink."""
-    chain, house = protocol.chain, protocol.clearinghouse
+    chain = protocol.chain
     a = protocol.account("retail")
     a.deposit(10_000)
     a.buy("ETH", 1)

@@ -84,12 +84,12 @@ def test_the_same_long_with_a_put(reports):
     with mp.workprec(80):
         term = 1_798_185_600 - bare.case.now
         exact = black.put(100_000, 95_000, term - 3_600, 600_000, -100_000, 300_000)
-        assert 0 <= exact - premium.value / USD < 3
+        assert abs(exact - premium.value / USD) < 3
     for at, before, after in (
         ("initial", bare.cross.initial, covered.cross.initial),
         ("maintenance", bare.cross.maintenance, covered.cross.maintenance),
     ):
-        assert 0 <= after - before - premium.value < 3 * USD, at
+        assert abs(after - before - premium.value) < 3 * USD, at
     # One long coin loses 1 - exp(-0.15) of its price; exp(-0.1) for maintenance.
     assert bare.portfolio.initial == pytest.approx(100_000 * USD * (1 - mp.exp(-0.15)), rel=1e-6)
     assert bare.portfolio.maintenance == pytest.approx(100_000 * USD * (1 - mp.exp(-0.1)), rel=1e-6)
@@ -105,7 +105,8 @@ def test_what_hedges_and_what_does_not(reports):
     assert {"box", "calendar", "perp-put", "short-straddle"} <= less
     assert "perp" not in less
     box = reports["box"]
-    assert box.portfolio.initial == box.explained.im.floor == 1_000 * USD
+    # 1.5 % of the two options sold, half as much again at first, and the curves' error
+    assert box.portfolio.initial == box.explained.im.floor == pytest.approx(4_500 * USD, rel=2e-3)
     assert abs(box.portfolio.equity - 11_000 * USD) < 10 * USD
 
 

@@ -86,8 +86,8 @@ def test_an_option_by_hand():
     got = margin(0, [], words((S, 7, 0)), risk(err=2**28 // 1_000))
     unit = Fraction(7 * S, 10**4)
     error = Fraction(2**28 // 1_000, 2**28)
-    assert got.equity == math.floor(unit * (Fraction(2_000, 65_536) - error))
-    now = Fraction(2_000, 65_536) - error
+    assert got.equity == math.floor(unit * Fraction(2_000, 65_536))
+    now = Fraction(2_000, 65_536)
     down = (Fraction(1_000, 65_536) - error) * Fraction(PRICES[8], 2**32)
     assert 0 <= got.initial - unit * (now - down) < 1 + GRAIN
     down = (Fraction(1_000, 65_536) - error) * Fraction(PRICES[9], 2**32)
@@ -141,7 +141,8 @@ def test_calls_sold_have_a_floor():
     covered = words((S, -4, 0), forward=40_000, money=0)
     bare = margin(0, [], covered, risk())
     floored = margin(0, [], covered, risk(floor_rate=500_000))
-    assert bare.maintenance < floored.maintenance == floored.initial == 4 * S // 10**4 // 2
+    assert bare.maintenance < floored.maintenance == 8 * S // 10**4 // 2
+    assert floored.initial == 12 * S // 10**4 // 2
     assert floored.equity == bare.equity
 
 

@@ -207,7 +207,7 @@ def hedges_that_cross_does_not_know(w):
     a, b = series.trader("a", 12_000), series.trader("b")
     a.buy(series.future(), "0.5", against=b)
     a.sell("BTC", "0.5", against=b)
-    a.withdraw(10_000)
+    a.withdraw(9_000)
     return switch(w, a, CROSS)
 
 

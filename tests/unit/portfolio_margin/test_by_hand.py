@@ -107,7 +107,8 @@ def test_twice_the_range_asks_twice_the_moves():
 
 
 def test_a_future_is_a_perp():
-    """Of the same price, without funding: what it was bought for is owed, the rest is the same."""
+    """Of the same price, without funding: what it was bought for is owed, the rest is the same. One against
+    the other asks for the least: 0.5 % of both, and half as much again at first."""
     with bench(plain()) as b:
         perps = [(MARKET, 3 * COIN, 6_000 * USD)]
         funding = _value(b, *perps[0])
@@ -116,21 +117,21 @@ def test_a_future_is_a_perp():
         assert asked(b, [], fragment(b, FUTURE, 0, 3 * COIN, 6_000 * USD)) == (CASH, *perp[1:])
         assert asked(b, [], fragment(b, FUTURE, 0, 3 * COIN, 5_900 * USD))[0] == CASH + 100 * USD
         hedge = fragment(b, FUTURE, 0, -3 * COIN, -6_000 * USD)
-        assert asked(b, perps, hedge) == (CASH + funding, 0, 0, 0)
+        assert asked(b, perps, hedge) == (CASH + funding, 90 * USD, 60 * USD, 0)
 
 
 # ---------------------------------------------------------------- spot
 
 
 def test_spot_hedges_a_short_perp():
-    """A coin less its haircut of 5 % against 0.95 coins sold: no risk at all."""
+    """A coin less its haircut of 5 % against 0.95 coins sold: no risk but the least of the perp."""
     with bench(plain()) as b:
         spot = fragment(b, SPOT, 0, COIN)
         kept = COIN * (10**6 - HAIRCUT) // 10**6
         funding = _value(b, MARKET, -kept, -1_900 * USD)
         assert 0 <= funding < 100
         hedged = asked(b, [(MARKET, -kept, -1_900 * USD)], spot)
-        assert hedged == (CASH + 1_900 * USD + funding, 0, 0, 0)
+        assert hedged == (CASH + 1_900 * USD + funding, 14_250_000, 9_500_000, 0)
         _, _, maintenance, notional = asked(b, [(MARKET, -COIN, -2_000 * USD)], spot)
         assert near(maintenance, 0.05 * PRICE_USD * (exp(0.3) - 1) * 86 / 256)
         assert notional == 100 * USD
@@ -170,11 +171,11 @@ def test_one_option_and_a_perp(kind, strike, lots, perp):
 
         now = value(0, "mark")
         error = 2 * b.curves[MARKET, EXPIRY].err / 2**28 * PRICE_USD
-        for got, extent in ((initial, IM), (maintenance, MM)):
+        held = perp // COIN + (kind == PUT) + (sign < 0)
+        for got, extent, share in ((initial, IM, 0.0075), (maintenance, MM, 0.005)):
             expected = worst(lambda move, row: now - value(move, row), extent)
-            floor = 0.005 * PRICE_USD if sign < 0 else 0
-            assert abs(got / USD - max(expected, floor)) <= error + 2e-5
-        assert -1e-5 <= now - perp // COIN * PRICE_USD - (equity - CASH) / USD <= error
+            assert abs(got / USD - max(expected, share * PRICE_USD * held)) <= error + 2e-5
+        assert abs(now - perp // COIN * PRICE_USD - (equity - CASH) / USD) <= error
 
 
 def test_protection_bounds_the_loss():
@@ -189,15 +190,16 @@ def test_protection_bounds_the_loss():
 
 def test_the_floor_of_options_sold():
     """A call sold against one bought 5 USD higher: the spread risks less than 5 USD, a coin sold asks
-    0.5 % of 2,000 USD."""
+    0.5 % of 2,000 USD, half as much again at first, and the curves' error on both calls."""
     with bench(plain()) as b:
         spread = together(
             fragment(b, CALL, 2_100 * COIN, -COIN),
             fragment(b, CALL, 2_105 * COIN, COIN),
         )
-        assert asked(b, [], spread)[1:3] == (10 * USD, 10 * USD)
-        more = together(*([spread] * 7))
-        assert asked(b, [], more)[1:3] == (70 * USD, 70 * USD)
+        for times in (1, 7):
+            _, initial, maintenance, _ = asked(b, [], together(*([spread] * times)))
+            error = b_err(b, 2_000, 2 * times)
+            assert (initial, maintenance) == (15 * times * USD + error, 10 * times * USD + error)
         bought = fragment(b, CALL, 2_105 * COIN, CONTRACT)
         assert 0 < asked(b, [], bought)[1] < 0.2 * USD
 
@@ -213,18 +215,17 @@ def test_deep_in_the_money(lots):
         value = (asked(b, [], words)[0] - CASH) * sign
         assert log(4_000 / 1_400) > 0.8125 + 0.2
         if sign > 0:
-            assert value == 2_600 * USD - b_err(b, 4_000)
+            assert value == 2_600 * USD
             _, _, maintenance, _ = asked(b, [], words)
-            # The error bound is a debt in coins, too.
-            assert near(maintenance, (4_000 - b_err(b, 4_000) / USD) * (1 - exp(-0.1)))
+            assert near(maintenance, 4_000 * (1 - exp(-0.1)) + b_err(b, 4_000) / USD * exp(-0.1))
         else:
             beyond = 4_000 * (call(0.825, "mark", years(b, "mark")) - 1 + exp(-0.825))
             assert 0 <= value / USD - 2_600 <= beyond + 2 * b_err(b, 4_000) / USD + 0.1
 
 
-def b_err(b, usd: int) -> int:
-    """What the curve's error bound takes from a coin at a price, money rounded up."""
-    return -(-b.curves[MARKET, EXPIRY].err * 1_000 * CONTRACT * usd * COIN // (2**28 * 10**8))
+def b_err(b, usd: int, coins: int = 1) -> int:
+    """The curve's error bound on coins at a price, money rounded up."""
+    return -(-b.curves[MARKET, EXPIRY].err * coins * 1_000 * CONTRACT * usd * COIN // (2**28 * 10**8))
 
 
 @pytest.mark.parametrize("lots", [COIN, -COIN])
@@ -238,11 +239,30 @@ def test_deep_out_of_the_money(lots):
         assert log(1_100 / 3_500) < -1.2 + 0.4
         equity, _, maintenance, _ = asked(b, [], words)
         if sign > 0:
-            assert equity == CASH - b_err(b, 1_100)
-            assert near(maintenance, b_err(b, 1_100) / USD * (exp(0.3) - 1) * 86 / 256)
+            assert equity == CASH
+            assert near(maintenance, b_err(b, 1_100) / USD * exp(0.1))
         else:
             assert -2 * b_err(b, 1_100) - 1 <= equity - CASH <= 0
-            assert maintenance == 0.005 * 1_100 * USD  # the floor
+            assert maintenance == 0.005 * 1_100 * USD + b_err(b, 1_100)  # the least
+
+
+@pytest.mark.parametrize(
+    ("strike", "prices"),
+    [(3_500, range(1_640, 1_400, -8)), (1_400, range(3_130, 3_560, 14))],
+)
+def test_a_long_leaves_the_table_by_steps(strike, prices):
+    """What a call bought loses at the table's edge it loses over the next 10 %, not at once: while the price
+    walks across the edge its time value moves little at each step."""
+    with bench(plain()) as b:
+        words, last = fragment(b, CALL, strike * COIN, 1_000 * COIN), None
+        b.set_prices({MARKET: (PRICE_USD + prices[0]) // 2 * COIN}, b.now + 120)
+        for usd in prices:
+            b.set_prices({MARKET: usd * COIN}, b.now + 120)
+            b.refresh(MARKET, EXPIRY)
+            time_value = (asked(b, [], words)[0] - CASH) / USD / 1_000 - max(usd - strike, 0)
+            assert time_value > -1e-3
+            assert last is None or abs(time_value - last) < 0.1, usd
+            last = time_value
 
 
 # ---------------------------------------------------------------- across underlyings
