@@ -75,7 +75,6 @@ SELDOM = (
     "liquidation, cross with a book: one unit below the requirement",
     "liquidation raised the requirement",
     "settlement recorded as deficit of market 0",
-    "spot deposited where its price is stale",
 )
 """Of interest, and too rare for short runs."""
 
