@@ -24,6 +24,7 @@ from margincall.model import (
     trade as model_trade,
 )
 from margincall.model.arithmetic import MAX_PRICE, NOTIONAL_SCALE, PPM, ceil_div
+from margincall.model.liquidation import Plan
 from margincall.model.markets import TARGET
 from margincall.protocol.orders import Order
 
@@ -337,7 +338,7 @@ def take(
         facts["model"] = error.reason
     planned = facts.get("model")
     if planned and not isinstance(planned, str) and (victim in twin.books or victim in twin.modes):
-        facts["least"] = _least(machine, at, victim, min(planned.quanta, quanta))
+        facts["least"] = _least(machine, at, victim, planned, quanta)
 
     return Action(
         "liquidate",
@@ -351,9 +352,10 @@ def take(
     )
 
 
-def _least(machine: Machine, now: int, victim: int, quanta: int) -> tuple[bool, bool, bool]:
-    """Whether a slice of `quanta` thousandths reaches the target, whether one less does, and whether the
-    account goes whole because it does not cover the penalty."""
+def _least(machine: Machine, now: int, victim: int, planned: Plan, most: int) -> tuple[bool, bool, bool]:
+    """Whether the slice planned, or `most` thousandths, reaches the target, whether one less does, and
+    whether the account goes whole because it does not cover the penalty. A slice that leaves nothing counts
+    as the first that does."""
     account = slices.Account(machine.twin, now, victim)
     standing = account.standing
 
@@ -361,6 +363,13 @@ def _least(machine: Machine, now: int, victim: int, quanta: int) -> tuple[bool, 
         equity = standing.equity - max(standing.penalty - one.after.penalty, 0) + one.credit
         return equity * PPM >= TARGET * one.after.maintenance
 
+    quanta = min(planned.quanta, most)
+    if planned.full:
+        low, high = 0, 1_000
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if not account.part(middle).after.slope else (middle, high)
+        quanta = high
     less = quanta > 1 and reaches(account.part(quanta - 1))
     return reaches(account.part(quanta)), less, standing.equity < standing.penalty
 

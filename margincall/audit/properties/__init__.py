@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from margincall.audit.draw import Draw
 from margincall.audit.machine import Machine, Step
-from margincall.audit.properties import economic, liquidation, portfolio, state, transition, tworun
+from margincall.audit.properties import economic, liquidation, rule, state, transition, tworun
 from margincall.audit.settings import Setting
 
 NOT_APPLICABLE = {}
@@ -44,7 +44,7 @@ WITH_OPTIONS = {
 
 _SOMETIMES = {
     name: getattr(module, name)
-    for module in (tworun, economic, portfolio)
+    for module in (tworun, economic, rule)
     for name in RATES | WITH_OPTIONS
     if hasattr(module, name)
 }
