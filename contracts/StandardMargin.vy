@@ -55,6 +55,7 @@ FIRST: constant(int256) = 32 << 14
 LAST_TAP: constant(int256) = 161 << 14
 LAST: constant(int256) = LAST_TAP + 2**14 - 1
 EDGE: constant(uint256) = 8084008750144952339  # ceil(exp(-0.825) * 2**64), the strike at LAST_TAP
+SOLD_EDGE: constant(uint256) = EDGE + 2**47 + 2**42  # for calls sold, as margin/portfolio.vy has it
 
 
 struct Terms:
@@ -315,7 +316,7 @@ def _options(
                 last: int256 = convert(u.price * (EDGE - 1) // 2**64, int256)
                 money = rounding._ceil_div(linear // instrument.CONTRACT * strike - counted * (last - strike), 10_000)
             else:
-                below: int256 = convert(rounding._div_up(u.price * EDGE, 2**64), int256) - strike
+                below: int256 = convert(rounding._div_up(u.price * SOLD_EDGE, 2**64), int256) - strike
                 money = rounding._ceil_div(-size * below, 10_000)
             place = LAST_TAP
         elif place < FIRST:

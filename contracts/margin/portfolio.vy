@@ -11,8 +11,7 @@
 @dev An option costs one lookup of three windows in its expiry's curve (options/curves.vy):
      a window is one unaligned word of 16 lanes, so 8 moves at two vols, or 8 of 16 moves at
      the mark vol, are multiplied and added at once. Four 64-bit lanes an accumulator, biased
-     by 2**63; book.MAX_GROSS keeps every sum below that, and lanes monotone in x keep the
-     interpolation from borrowing.
+     by 2**63; book.MAX_GROSS keeps every sum below that. Weights are positive: nothing borrows.
 """
 
 from snekmate.auth import ownable
@@ -44,6 +43,8 @@ BIAS: constant(uint256) = 578960446186580977149240433720372943087230282278845844
 FIRST: constant(uint256) = 63 * 2**14 + 2  # of the first usable window; 2: to nearest
 LAST: constant(uint256) = 129
 EDGE: constant(uint256) = 8084008750144952339  # ceil(exp(-0.825) * 2**64), at the last window
+# For calls sold: more by what the last value may be too low, half a lane and Phi's error.
+SOLD_EDGE: constant(uint256) = EDGE + 2**47 + 2**42
 FADE: constant(uint256) = 2**17  # log codes (10 %) over which a long off the table loses its time value
 
 VALUE_SCALE: constant(int256) = 2**28 * 10**8  # lots * 2**-28 * price -> money
@@ -277,22 +278,23 @@ def _nets(header: uint256, words: DynArray[uint256, 64]) -> IPortfolio.Nets:
                             n.equity -= money_part
                         y = 0
                     y = (y >> 2) & 4095
-                    t: uint256 = unsafe_mul(y, unsafe_sub(4096, y)) >> 13
-                    y = unsafe_sub(y, t)
-                    z: uint256 = unsafe_sub(unsafe_add(4096, t), y)
+                    # The weights of a quadratic spline's three taps are y, z, t (options/black.vy).
+                    t: uint256 = unsafe_mul(y, y) >> 13
+                    z: uint256 = unsafe_sub(unsafe_add(2048, y), t << 1)
+                    y = unsafe_sub(unsafe_add(2048, t), y)
                     n0 = unsafe_add(unsafe_mul(n0 & 3, 96), (n0 >> 2) << 1)
                     # The mark vol at every second of sixteen moves, even and odd lanes apart.
-                    a: uint256 = unsafe_sub(
+                    a: uint256 = unsafe_add(
                         unsafe_add(
                             unsafe_mul(
                                 (extract32(blob, unsafe_add(n0, 1248), output_type=uint256) >> 16) & M8, z
                             ),
                             unsafe_mul(
-                                (extract32(blob, unsafe_add(n0, 1344), output_type=uint256) >> 16) & M8, y
+                                (extract32(blob, unsafe_add(n0, 1344), output_type=uint256) >> 16) & M8, t
                             ),
                         ),
                         unsafe_mul(
-                            (extract32(blob, unsafe_add(n0, 1152), output_type=uint256) >> 16) & M8, t
+                            (extract32(blob, unsafe_add(n0, 1152), output_type=uint256) >> 16) & M8, y
                         ),
                     )
                     sums[4] = unsafe_add(sums[4], unsafe_mul(a & M32, q))
@@ -302,14 +304,14 @@ def _nets(header: uint256, words: DynArray[uint256, 64]) -> IPortfolio.Nets:
                     v0: uint256 = extract32(blob, unsafe_add(n0, 16), output_type=uint256)
                     v1: uint256 = extract32(blob, unsafe_add(n0, 208), output_type=uint256)
                     n0 = extract32(blob, unsafe_add(n0, 400), output_type=uint256)
-                    a = unsafe_sub(
-                        unsafe_add(unsafe_mul(v1 & M8, z), unsafe_mul(n0 & M8, y)), unsafe_mul(v0 & M8, t)
+                    a = unsafe_add(
+                        unsafe_add(unsafe_mul(v1 & M8, z), unsafe_mul(n0 & M8, t)), unsafe_mul(v0 & M8, y)
                     )
                     sums[0] = unsafe_add(sums[0], unsafe_mul(a & M32, q))
                     sums[1] = unsafe_add(sums[1], unsafe_mul((a >> 32) & M32, q))
-                    a = unsafe_sub(
-                        unsafe_add(unsafe_mul((v1 >> 16) & M8, z), unsafe_mul((n0 >> 16) & M8, y)),
-                        unsafe_mul((v0 >> 16) & M8, t),
+                    a = unsafe_add(
+                        unsafe_add(unsafe_mul((v1 >> 16) & M8, z), unsafe_mul((n0 >> 16) & M8, t)),
+                        unsafe_mul((v0 >> 16) & M8, y),
                     )
                     sums[2] = unsafe_add(sums[2], unsafe_mul(a & M32, q))
                     sums[3] = unsafe_add(sums[3], unsafe_mul((a >> 32) & M32, q))
@@ -358,7 +360,7 @@ def _deep(market: uint256, lane: uint256, price: uint256, beyond: uint256) -> (i
     strike: int256 = convert(staticcall BOOK.strike(market, book._code(lane)), int256)
     size: int256 = book._size(lane)
     if size < 0:
-        last: int256 = convert(rounding._div_up(price * EDGE, 2**64), int256)
+        last: int256 = convert(rounding._div_up(price * SOLD_EDGE, 2**64), int256)
         return size, 0, rounding._ceil_div(-size * (last - strike), 10_000)
     kept: int256 = self._kept(size, beyond)
     last: int256 = convert(price * (EDGE - 1) // 2**64, int256)

@@ -5,36 +5,127 @@
 @title black
 @license GNU Affero General Public License v3.0 only
 @notice The value curves of one expiry: gamma(x) = C/S = Phi(d1) - exp(-x)*Phi(d2), x = ln(S/K),
-        d1 = x/s + s/2, d2 = d1 - s (Black-76 over the forward), at 192 points x = -1.2 + n/80
-        in three rows of vol and time, and a bound of what interpolating them costs.
-@dev    Fixed point: x, s, d and exp in 2**-64, probabilities in 2**-50, lanes in 2**-16.
+        d1 = x/s + s/2, d2 = d1 - s (Black-76 over the forward), in three rows of vol and time,
+        each a quadratic spline, and a bound of what the splines cost.
+@dev    Lane n is the coefficient of the B-spline centred at x = -1.2 + (n + 1/2)/80, n = 0 .. 191.
+        Between two centres' midpoints, at fraction f, a value is (1-f)**2/2, 1/2 + f - f*f and
+        f*f/2 of three lanes. The coefficients come from gamma at the centres by 1 + y + y*y,
+        y = -(second difference)/8: five points weighing (1, -12, 86, -12, 1)/64. Parabolas are
+        exact; of a cubic a 125th of the third difference is left.
+        Fixed point: x, s, d and exp in 2**-64, probabilities in 2**-50, lanes in 2**-16.
 """
 
 ONE: constant(int256) = 2**64
 STEP: constant(int256) = ONE // 80  # of x: the fine grid
-FIRST: constant(int256) = 96 * STEP  # the first point is -1.2
-EXP_FIRST: constant(int256) = 61245347168513200671  # exp(1.2)
+FIRST: constant(int256) = 203 * STEP // 2  # -x of the first sample: 5.5 steps before -1.2
+SAMPLES: constant(uint256) = 205  # six before the first lane, seven after the last
+EXP_FIRST: constant(int256) = 65604079528025836377  # exp(203/160)
 EXP_STEP: constant(int256) = 18217594938587621130  # exp(-1/80)
-EXP_COARSE: constant(int256) = 17547085749146693507  # exp(-1/20)
+EXP_TWO: constant(int256) = 17991292339738829787  # exp(-2/80)
 LOW: constant(int256) = 2 * ONE // 5  # the smile's clamp
 HIGH: constant(int256) = 3 * ONE
 WING: constant(int256) = 11 * ONE // 2  # Phi(-5.5) is below 2e-8
 BELOW: constant(int256) = 16 * ONE  # where the table of Phi starts
 QUARTER: constant(int256) = 2**62
-HALF_LANE: constant(int256) = 2**33  # of probabilities
+# Three rows in one word, 85 bits each: U highest, then M, then D. Fields are biased so that no
+# sum of theirs is ever negative.
+ONES: constant(uint256) = 2**170 + 2**85 + 1
+ROW: constant(uint256) = 2**85 - 1
+ZERO: constant(uint256) = 2**46 * ONES  # of samples, 2**-50
+ROUND: constant(uint256) = (2**60 + 2**39) * ONES  # no value and half a lane, 2**-56
+FALL: constant(uint256) = (2**62 + 2**33) * ONES  # of gamma from a point to the next: half a lane
+GUARDS: constant(uint256) = 2**62 * ONES
+LANE: constant(uint256) = 2**16 - 1
+TOP: constant(uint256) = 2**60 + 2**56  # one
+TOO_MUCH: constant(int256) = 2**24  # of err
+KINKS: constant(int256) = 653_000  # of err: whatever the smile does within six points
 
 
 @internal
 @pure
-def _sheet(s0: int256, ratio: int256, skew: int256, curvature: int256) -> uint256[36]:
+def _sheet(
+    s0: int256, ratio: int256, skew: int256, curvature: int256, is_coarse: bool
+) -> (uint256[36], uint256):
     """
     @notice The three rows: U at s = s0*m(x), M at U's s times ratio, D at three quarters of M's;
             m(x) = clamp(1 + skew*x + curvature*x*x, 0.4, 3).
-    @dev    The caller guarantees 0 < s0 < 10/3, 2**40 <= ratio < 1, |skew| and curvature < 2**80
-            (all in 2**-64). gamma is at most 1e-7 off: Phi's quartics 1.9e-8, exp(-x) up to 3.3.
-            gamma rises with s: where row U lies in a wing, so do the others.
+    @dev    Reverts where gamma falls. What the spline makes of a kink may still dip: lanes are
+            raised to be no less than the one before, because engines rely on it.
+    @param is_coarse whether every second sample is enough (_errors)
     @return 24 words of table A, 12 of table B: phases of the grid (every fourth point), in A
             pairs (U, D), in B row M; 16 bits each, rounded to the nearest 2**-16.
+    @return By how much lanes were raised at most, 2**-56.
+    """
+    samples: uint256[SAMPLES] = self._samples(s0, ratio, skew, curvature, is_coarse)
+    sheet: uint256[36] = empty(uint256[36])
+    a: uint256 = samples[4]
+    b: uint256 = samples[5]
+    c: uint256 = samples[6]
+    d: uint256 = samples[7]
+    e: uint256 = 0
+    value: uint256 = 0
+    last: uint256 = ROUND
+    dip: uint256 = 0
+    at: uint256 = 8
+    for word: uint256 in range(6):
+        pairs: uint256[4] = empty(uint256[4])
+        marks: uint256[4] = empty(uint256[4])
+        for point: uint256 in range(8):
+            for phase: uint256 in range(4):
+                e = samples[at]
+                at = unsafe_add(at, 1)
+                assert unsafe_sub(unsafe_add(e, FALL), d) & GUARDS == GUARDS, "curve: not monotone"
+                value = unsafe_sub(
+                    unsafe_add(unsafe_add(unsafe_mul(86, c), unsafe_add(a, e)), ROUND - 64 * ZERO),
+                    unsafe_mul(12, unsafe_add(b, d)),
+                )
+                if unsafe_sub(unsafe_add(value, GUARDS), last) & GUARDS != GUARDS or value >> 170 >= TOP:
+                    # A dip, or one: only vols beyond eight get there, and only row U.
+                    value, dip = self._raised(value, last, dip)
+                last = value
+                pairs[phase] = (pairs[phase] << 32) | ((value >> 194) & (LANE << 16)) | ((value >> 40) & LANE)
+                marks[phase] = (marks[phase] << 16) | ((value >> 125) & LANE)
+                a = b
+                b = c
+                c = d
+                d = e
+        for phase: uint256 in range(4):
+            sheet[unsafe_add(unsafe_mul(phase, 6), word)] = pairs[phase]
+            place: uint256 = unsafe_add(unsafe_add(24, unsafe_mul(phase, 3)), word >> 1)
+            sheet[place] = (sheet[place] << 128) | marks[phase]
+    return sheet, dip
+
+
+@internal
+@pure
+def _raised(new: uint256, last: uint256, dip: uint256) -> (uint256, uint256):
+    """
+    @return The fields of `new`, at least those of `last` and below one; the deepest dip so far
+    """
+    word: uint256 = 0
+    deepest: uint256 = dip
+    for low: uint256 in [170, 85, 0]:
+        now: uint256 = (new >> low) & ROW
+        before: uint256 = (last >> low) & ROW
+        if now < before:
+            deepest = max(deepest, before - now)
+            now = before
+        word |= min(now, TOP - 1) << low
+    return word, deepest
+
+
+@internal
+@pure
+def _samples(
+    s0: int256, ratio: int256, skew: int256, curvature: int256, is_coarse: bool
+) -> uint256[SAMPLES]:
+    """
+    @notice gamma of the three rows at every point, or at every second one and between them by
+            the six around, weighing (3, -25, 150, 150, -25, 3)/256.
+    @dev    The caller guarantees 0 < s0 < 10/3, 2**40 <= ratio < 1, |skew| and curvature < 2**80
+            (all in 2**-64). gamma is at most 1e-7 off: Phi's quartics 1.9e-8, exp(-x) up to 3.6.
+            gamma rises with s: where row U lies in a wing, so do the others.
+    @return Words of three fields, 2**-50 above ZERO
     """
     # Phi from -16 to 16, a quartic in the fraction of each quarter: five signed fields, the
     # highest power on top; interpolated at Chebyshev's nodes. Below -5.5 nothing, above 5.5 one.
@@ -86,60 +177,82 @@ def _sheet(s0: int256, ratio: int256, skew: int256, curvature: int256) -> uint25
     for k: uint256 in range(86, 128):
         phi[k] = 2**50
     inverse: int256 = unsafe_div(2**128, ratio)
-    sheet: uint256[36] = empty(uint256[36])
+    samples: uint256[SAMPLES] = empty(uint256[SAMPLES])
+    stride: uint256 = 1
+    step: int256 = STEP
+    factor: int256 = EXP_STEP
+    if is_coarse:
+        stride = 2
+        step = 2 * STEP
+        factor = EXP_TWO
     at: uint256 = 0
-    exp_phase: int256 = EXP_FIRST
-    x: int256 = 0
-    e: int256 = 0  # exp(-x)
+    x: int256 = -FIRST
+    e: int256 = EXP_FIRST  # exp(-x)
     s: int256 = 0
     z: int256 = 0  # x/s
     d: int256 = 0
     f: int256 = 0
     w: int256 = 0
     g: int256 = 0
-    lanes: int256 = 0
-    pairs: int256 = 0
-    marks: int256 = 0
-    for phase: int256 in range(4):
-        x = unsafe_sub(unsafe_mul(phase, STEP), FIRST)
-        e = exp_phase
-        exp_phase = unsafe_mul(exp_phase, EXP_STEP) >> 64
-        for word: uint256 in range(6):
-            for point: uint256 in range(8):
-                s = unsafe_mul(
-                    s0,
-                    max(
-                        LOW,
-                        min(
-                            HIGH,
-                            unsafe_add(
-                                ONE,
-                                unsafe_mul(x, unsafe_add(skew, unsafe_mul(curvature, x) >> 64)) >> 64
-                            )
-                        )
-                    )
-                ) >> 64
-                z = unsafe_div(x << 64, s)
-                if z < unsafe_sub(-WING, s >> 1):
-                    pairs = pairs << 32
-                    marks = marks << 16
-                elif z > unsafe_add(WING, s >> 1):
-                    # In the money: 1 - exp(-x) in every row.
-                    g = unsafe_sub(ONE + 2**47, e) >> 48
-                    pairs = (pairs << 32) | (g << 16) | g
-                    marks = (marks << 16) | g
+    word: uint256 = 0
+    for i: uint256 in range(SAMPLES):
+        s = unsafe_mul(
+            s0,
+            max(
+                LOW,
+                min(
+                    HIGH,
+                    unsafe_add(ONE, unsafe_mul(x, unsafe_add(skew, unsafe_mul(curvature, x) >> 64)) >> 64)
+                )
+            )
+        ) >> 64
+        z = unsafe_div(x << 64, s)
+        if z < unsafe_sub(-WING, s >> 1):
+            word = ZERO
+        elif z > unsafe_add(WING, s >> 1):
+            # In the money: 1 - exp(-x) in every row.
+            word = unsafe_add(unsafe_mul(convert(unsafe_sub(ONE, e) >> 14, uint256), ONES), ZERO)
+        else:
+            word = 0
+            for row: uint256 in range(3):
+                d = unsafe_add(z, s >> 1)
+                if d < -WING:
+                    g = 0
+                elif d > unsafe_add(WING, s):
+                    g = unsafe_sub(ONE, e) >> 14
                 else:
-                    lanes = 0
-                    for row: uint256 in range(3):
-                        d = unsafe_add(z, s >> 1)
-                        if d < -WING:
-                            g = 0
-                        elif d > unsafe_add(WING, s):
-                            g = unsafe_sub(ONE, e) >> 14
-                        else:
-                            w = phi[unsafe_add(d, BELOW) >> 62]
-                            f = d & (QUARTER - 1)
-                            g = unsafe_add(
+                    w = phi[unsafe_add(d, BELOW) >> 62]
+                    f = d & (QUARTER - 1)
+                    g = unsafe_add(
+                        unsafe_mul(
+                            unsafe_add(
+                                unsafe_mul(
+                                    unsafe_add(
+                                        unsafe_mul(
+                                            unsafe_add(
+                                                unsafe_mul(w >> 205, f) >> 62,
+                                                (w << 51) >> 205
+                                            ),
+                                            f
+                                        ) >> 62,
+                                        (w << 102) >> 205
+                                    ),
+                                    f
+                                ) >> 62,
+                                (w << 153) >> 205
+                            ),
+                            f
+                        ) >> 62,
+                        (w << 204) >> 204
+                    )
+                    d = unsafe_sub(d, s)
+                    w = phi[unsafe_add(d, BELOW) >> 62]
+                    f = d & (QUARTER - 1)
+                    g = unsafe_sub(
+                        g,
+                        unsafe_mul(
+                            e,
+                            unsafe_add(
                                 unsafe_mul(
                                     unsafe_add(
                                         unsafe_mul(
@@ -161,75 +274,75 @@ def _sheet(s0: int256, ratio: int256, skew: int256, curvature: int256) -> uint25
                                 ) >> 62,
                                 (w << 204) >> 204
                             )
-                            d = unsafe_sub(d, s)
-                            w = phi[unsafe_add(d, BELOW) >> 62]
-                            f = d & (QUARTER - 1)
-                            g = unsafe_sub(
-                                g,
-                                unsafe_mul(
-                                    e,
-                                    unsafe_add(
-                                        unsafe_mul(
-                                            unsafe_add(
-                                                unsafe_mul(
-                                                    unsafe_add(
-                                                        unsafe_mul(
-                                                            unsafe_add(
-                                                                unsafe_mul(w >> 205, f) >> 62,
-                                                                (w << 51) >> 205
-                                                            ),
-                                                            f
-                                                        ) >> 62,
-                                                        (w << 102) >> 205
-                                                    ),
-                                                    f
-                                                ) >> 62,
-                                                (w << 153) >> 205
-                                            ),
-                                            f
-                                        ) >> 62,
-                                        (w << 204) >> 204
-                                    )
-                                ) >> 64
-                            )
-                        lanes = (lanes << 16) | min(unsafe_add(g, HALF_LANE) >> 34, 65_535)
-                        if row == 0:
-                            s = unsafe_mul(s, ratio) >> 64
-                            z = unsafe_mul(z, inverse) >> 64
-                        else:
-                            s = unsafe_mul(s, 3) >> 2
-                            z = unsafe_div(z << 2, 3)
-                    pairs = (pairs << 32) | ((lanes >> 32) << 16) | (lanes & 65_535)
-                    marks = (marks << 16) | ((lanes >> 16) & 65_535)
-                x = unsafe_add(x, 4 * STEP)
-                e = unsafe_mul(e, EXP_COARSE) >> 64
-            sheet[at] = convert(convert(pairs, bytes32), uint256)
-            at = unsafe_add(at, 1)
-            if at & 1 == 0:
-                sheet[unsafe_add(23, at >> 1)] = convert(convert(marks, bytes32), uint256)
-    return sheet
+                        ) >> 64
+                    )
+                word = unsafe_add(word << 85, convert(unsafe_add(g, 2**46), uint256))
+                if row == 0:
+                    s = unsafe_mul(s, ratio) >> 64
+                    z = unsafe_mul(z, inverse) >> 64
+                else:
+                    s = unsafe_mul(s, 3) >> 2
+                    z = unsafe_div(z << 2, 3)
+        samples[at] = word
+        at = unsafe_add(at, stride)
+        if at >= SAMPLES:
+            break
+        x = unsafe_add(x, step)
+        e = unsafe_mul(e, factor) >> 64
+    if is_coarse:
+        a: uint256 = samples[0]
+        b: uint256 = samples[2]
+        c: uint256 = samples[4]
+        r: uint256 = samples[6]
+        t: uint256 = samples[8]
+        u: uint256 = 0
+        for i: uint256 in range(98):
+            at = unsafe_add(unsafe_mul(i, 2), 10)
+            u = samples[at]
+            samples[unsafe_sub(at, 5)] = unsafe_sub(
+                (
+                    unsafe_sub(
+                        unsafe_add(
+                            unsafe_mul(150, unsafe_add(c, r)),
+                            unsafe_add(unsafe_mul(3, unsafe_add(a, u)), 2**60 * ONES)
+                        ),
+                        unsafe_mul(25, unsafe_add(b, t))
+                    ) >> 8
+                ) & (ONES * (2**77 - 1)),
+                2**52 * ONES
+            )
+            a = b
+            b = c
+            c = r
+            r = t
+            t = u
+    return samples
 
 
 @internal
 @pure
-def _error(s0: int256, skew: int256, curvature: int256) -> int256:
+def _errors(s0: int256, skew: int256, curvature: int256) -> (int256, int256):
     """
-    @notice Bound of |interpolated - exact| value of a row s = s0*m(x), in 2**-28 of the spot.
-    @dev    The terms, G = 1/80, p = max|s'|, q = max|s''|, u = 1/min s, v = max s where |d1| <= 5
-            (a fixed point from outside finds that x; beyond it gamma's derivatives in d1 are
-            less than a 256th of these):
-            lanes: 1.25 (the weights' largest sum of sizes) * half a lane, 1e-7 of arithmetic;
+    @notice Bounds of |spline - exact| value of a row s = s0*m(x), in 2**-28 of the spot: with
+            gamma at every point, and at every second one; TOO_MUCH where that may not be.
+    @dev    The spline is linear in gamma: at x it errs by a sum over the samples around, which is
+            nothing for a parabola. G = 1/80; p = max|s'|, q = max|s''| and u = 1/min s, where
+            |d1| <= 5 (a fixed point from outside finds that x) and four steps on, or nine where
+            every second sample is made up; beyond it gamma's derivatives in d1 are less than a
+            256th of these. The terms:
+            lanes: half a lane, a whole one where row U is cut at one (s > 8); 1.4 (the weights'
+              largest sum of sizes) times 1e-7 of arithmetic;
             place: fraction, strike and spot are off by 3 codes at most, |gamma'| <= 1 + 0.4p;
-            weights: floored by less than 2**-12, so times the second difference,
-              |gamma''| <= 1 + u*(0.4 + 0.5p + 0.3*p*p*(1 + v)) + 0.4q;
-            remainder of three taps: sqrt(3)/27 * G**3 * |gamma'''|. With d1' = u*(1 - p*d2),
-              d2' = u*(1 - p*d1), gamma''' is exp(-x)*Phi(d2) and phi(d1) times a polynomial:
-              <= 1 + u*(0.4 + 0.242p + 0.726q + 3pq*(0.294 + 0.242v))
-                 + u*u*(0.242*(1 + p*v) + 1.5*p*p*(1 + v)*(1 + p*(1 + v)/5));
-              here the factors of u are put together as 0.4*(1 + p)**2*(1 + 2q)*(1 + v);
-            or Peano's kernel, at most sqrt(3)/9 * G, times the variation of gamma' over two
-              steps, 1.025 + 0.85p + 0.02q while p <= 1/8: the kink of an expiring curve;
+            remainder, by Taylor around x: G**3/125 * gamma''' + G**4/128 * gamma'''' + ..., with
+              gamma^(k) a Hermite polynomial times phi(d1) * u**(k-1); together, and with weights
+              rounded down by less than 2**-12 (times the second difference), at most
+              (1 + 4*p*p) * (16 + 6u + 1.05*u*u + 2.13e-4*u**4) + 16q(1 + u);
+            or Peano's kernel, at most 0.1797*G, times the variation of gamma' over the samples,
+              at most 1.08 while p <= 1/8, over 1 + 20*(s/G)**2;
+            every second sample: what six points leave between them, 9.5e-6*u**6 and 24q(1 + u)
+              more, u <= 20;
             and what a kink at an end of the smile's clamp costs, where that is reached.
+            The inequalities are held against gamma over all of s, p, q and d1 up to p = 3.
             Nothing overflows: s0 >= 2**19, the smile's bounds are the caller's.
     """
     steep: int256 = max(skew, unsafe_sub(0, skew))
@@ -238,6 +351,7 @@ def _error(s0: int256, skew: int256, curvature: int256) -> int256:
     for i: uint256 in range(4):
         v = unsafe_mul(s0, min(HIGH, self._high(reach, steep, curvature))) >> 64
         reach = min(reach, unsafe_add((unsafe_mul(v, unsafe_add(5 * ONE, v >> 1)) >> 64), 1))
+    reach = min(unsafe_add(reach, 4 * STEP if s0 < 4 * STEP else 9 * STEP), 13 * ONE // 10)
     curl: int256 = unsafe_mul(curvature, reach) >> 64
     turn: int256 = reach  # the least m lies at the edge or where the parabola turns
     if curl << 1 > steep:
@@ -248,42 +362,28 @@ def _error(s0: int256, skew: int256, curvature: int256) -> int256:
     )
     p: int256 = unsafe_add((unsafe_mul(s0, unsafe_add(steep, curl << 1)) >> 64), 1)
     q: int256 = unsafe_add((unsafe_mul(s0, curvature) >> 64) << 1, 2)
-    u: int256 = unsafe_add(unsafe_div(2**128, (unsafe_mul(s0, max(least, LOW)) >> 64)), 1)
-    v = unsafe_add(v, ONE)
-    # 17.6 = 0.4 * (33.76 + 10.24), 33.76 = 257/256 * sqrt(3)/27 * G**3 * 2**28, 10.24 = G**2 * 2**16
-    rest: int256 = (
-        unsafe_mul(
-            (unsafe_mul((unsafe_mul(unsafe_mul(u, 18), v) >> 64), unsafe_add(ONE, q << 1)) >> 64),
-            (unsafe_mul(unsafe_add(ONE, p), unsafe_add(ONE, p)) >> 64)
-        ) >> 64
-    )
-    curl = unsafe_mul(242, unsafe_add(ONE, (unsafe_mul(p, v) >> 64)))
-    curl = unsafe_add(
-        curl,
-        unsafe_mul(
-            1_500,
-            (
-                unsafe_mul(
-                    (unsafe_mul(unsafe_mul(p, p) >> 64, v) >> 64),
-                    unsafe_add(ONE, unsafe_div(unsafe_mul(p, v) >> 64, 5))
-                ) >> 64
-            )
-        )
-    )
-    rest = unsafe_add(
-        rest,
-        unsafe_div(unsafe_mul(34, (unsafe_mul(unsafe_mul(curl, u) >> 64, u) >> 64)), 1_000)
-    )
-    rest = unsafe_add(unsafe_add(rest, 44 * ONE), unsafe_mul(5, q))
     if p > 3 * ONE:
-        return 2**24  # beyond what was checked of the polynomial
-    if p <= ONE // 8:
-        rest = min(rest, unsafe_add(662_900 * ONE, unsafe_add(unsafe_mul(549_700, p), unsafe_mul(13_000, q))))
-    if least < LOW:
-        rest = unsafe_add(
-            rest,
-            self._kink(unsafe_div(3 * ONE // 5 << 64, steep), (unsafe_mul(s0, LOW) >> 64), p, q)
+        return TOO_MUCH, TOO_MUCH  # beyond what was checked
+    u: int256 = unsafe_add(unsafe_div(2**128, (unsafe_mul(s0, max(least, LOW)) >> 64)), 1)
+    u = min(u, 1_024 * ONE)
+    square: int256 = unsafe_mul(u, u) >> 64
+    fourth: int256 = unsafe_mul(square, square) >> 64
+    growth: int256 = unsafe_add(ONE, unsafe_mul(4, unsafe_mul(p, p) >> 64))
+    bend: int256 = unsafe_mul(q, unsafe_add(ONE, u)) >> 64
+    smooth: int256 = unsafe_add(
+        unsafe_add(16 * ONE, unsafe_mul(6, u)),
+        unsafe_div(
+            unsafe_add(unsafe_mul(105, square), unsafe_div(unsafe_mul(213, fourth), 10_000)), 100
         )
+    )
+    fine: int256 = unsafe_add(unsafe_mul(growth, smooth) >> 64, unsafe_mul(16, bend))
+    if p <= ONE // 8:
+        fine = min(
+            fine, unsafe_div(unsafe_mul(KINKS * ONE, square), unsafe_add(square, 128_000 * ONE))
+        )
+    kinks: int256 = 0
+    if least < LOW:
+        kinks = self._kink(unsafe_div(3 * ONE // 5 << 64, steep), (unsafe_mul(s0, LOW) >> 64), p, q)
     least = self._high(reach, steep, curvature)
     if least > HIGH:
         # One of Newton's steps down to where the smile meets the clamp, then the chord from zero.
@@ -295,8 +395,18 @@ def _error(s0: int256, skew: int256, curvature: int256) -> int256:
             )
         )
         turn = unsafe_div(2 * ONE << 64, unsafe_add(steep, (unsafe_mul(curvature, turn) >> 64)))
-        rest = unsafe_add(rest, self._kink(turn, unsafe_mul(3, s0), p, q))
-    return unsafe_add(3_213, unsafe_add(rest, unsafe_mul(246, p)) >> 64)
+        kinks = unsafe_add(kinks, self._kink(turn, unsafe_mul(3, s0), p, q))
+    rest: int256 = unsafe_add(2_701 * ONE, unsafe_mul(246, p))
+    if v > 8 * ONE:
+        rest = unsafe_add(rest, 2_048 * ONE)
+    coarse: int256 = TOO_MUCH
+    if u <= 20 * ONE:
+        sixth: int256 = unsafe_div(unsafe_mul(95, unsafe_mul(fourth, square) >> 64), 10**7)
+        coarse = unsafe_add(
+            unsafe_add(unsafe_mul(growth, unsafe_add(smooth, sixth)) >> 64, unsafe_mul(40, bend)),
+            unsafe_add(unsafe_mul(2, kinks), rest)
+        ) >> 64
+    return unsafe_add(unsafe_add(fine, kinks), rest) >> 64, coarse
 
 
 @internal
@@ -305,8 +415,8 @@ def _kink(x: int256, s: int256, p: int256, q: int256) -> int256:
     """
     @notice What a kink of the smile at x or beyond, where sigma*sqrt(T) = s, adds: two jumps of
             gamma' by phi(d)*p and of gamma'' by phi(d)*(((1 + p*d)**2 - 1)/s + q), d = x/s - s/2.
-    @dev    Peano's kernels are at most sqrt(3)/9 * G and G*G/13; phi(d)*d**k beyond d is at most
-            1.3*phi(d)*(1 + d)**k, and phi by the first terms of exp(d*d/2).
+    @dev    Peano's kernels are at most 0.18*G and 0.061*G*G (where every second sample is made
+            up, twice that); phi(d)*d**k beyond d is at most 1.3*phi(d)*(1 + d)**k, and phi by the first terms of exp(d*d/2).
     """
     d: int256 = min(max(unsafe_sub(unsafe_div(x << 64, s), s >> 1), 0), 8 * ONE)
     y: int256 = (unsafe_mul(d, d) >> 64) >> 1
@@ -337,7 +447,7 @@ def _kink(x: int256, s: int256, p: int256, q: int256) -> int256:
         ONE
     )
     bend = unsafe_add(unsafe_div(bend << 64, s), q)
-    return unsafe_div(unsafe_add(unsafe_mul(517_300, p), unsafe_mul(3_490, bend)) << 64, growth)
+    return unsafe_div(unsafe_add(unsafe_mul(482_000, p), unsafe_mul(2_750, bend)) << 64, growth)
 
 
 @internal

@@ -73,7 +73,7 @@ def _place(spot: uint256, code: uint256) -> int256:
 @pure
 def _value(sheet: Bytes[1184], row: uint256, place: int256) -> int256:
     """
-    @return Value of a call, 2**-28 of the spot, between three taps of the row.
+    @return Value of a call, 2**-28 of the spot: the row's quadratic spline (options/black.vy).
     """
     # Four phases of the fine grid: 192 bytes of pairs (UP, DOWN), then 96 bytes of MARK each.
     first: uint256 = unsafe_add(2, row << 1)
@@ -90,9 +90,8 @@ def _value(sheet: Bytes[1184], row: uint256, place: int256) -> int256:
         lanes[i] = extract32(sheet, unsafe_add(first, at), output_type=uint256) & (2**16 - 1)
         n = unsafe_add(n, 1)
     f: uint256 = convert(place & (2**14 - 1), uint256) >> 2
-    t: uint256 = unsafe_mul(f, unsafe_sub(4096, f)) >> 13
-    after: uint256 = unsafe_sub(f, t)
-    between: uint256 = unsafe_sub(unsafe_add(4096, t), after)
+    after: uint256 = unsafe_mul(f, f) >> 13
+    before: uint256 = unsafe_sub(unsafe_add(after, 2048), f)
+    between: uint256 = unsafe_sub(4096, unsafe_add(before, after))
     value: uint256 = unsafe_add(unsafe_mul(lanes[1], between), unsafe_mul(lanes[2], after))
-    # Lanes rise with n: what is taken away is never more than what is there.
-    return convert(unsafe_sub(value, unsafe_mul(lanes[0], t)), int256)
+    return convert(unsafe_add(value, unsafe_mul(lanes[0], before)), int256)

@@ -11,7 +11,7 @@ from margincall.margining.case import Case
 from margincall.model import portfolio
 from margincall.model.arithmetic import NOTIONAL_SCALE
 from margincall.model.book import unpack
-from margincall.model.curves import place
+from margincall.model.curves import place, tap_weights
 from margincall.model.curves import unpack as rows_of
 from margincall.model.instrument import CONTRACT, MAX_CODE, log_code
 from margincall.model.portfolio import FIRST, LAST, SCENARIOS, VALUE, kept_of, position
@@ -62,11 +62,11 @@ def profile(case: Case, market: int) -> Profile:
                     at = position(log_code(net.price), name & MAX_CODE)
                     size = kept_of(size, (FIRST << 14) - at if tap < FIRST else at - ((LAST + 1) << 14))
                 tap, part = (LAST if tap > LAST else FIRST), 0
-            bend = part * (4096 - part) >> 13
-            weights = (-bend, 4096 - part + 2 * bend, part - bend)
             for vol, row in zip(VOLS, rows, strict=True):
                 values = np.array(row, dtype=float)
-                totals[vol] += size * sum(w * values[points + tap + i] for i, w in enumerate(weights))
+                totals[vol] += size * sum(
+                    w * values[points + tap + i] for i, w in enumerate(tap_weights(part))
+                )
     factors = np.exp(points / FINE)
     scale = net.price / (VALUE * NOTIONAL_SCALE)
     now = net.at_mark() * scale

@@ -1,12 +1,12 @@
 """The value curves of one expiry in exact integers: what contracts/options/black.vy and curves.vy compute.
 
 gamma(x) = C/S = Phi(d1) - exp(-x) * Phi(d2), x = ln(S/K), d1 = x/s + s/2, d2 = d1 - s, s = sigma(x)*sqrt(T),
-at x = -1.2 + n/80, n = 0 .. 191, in three rows: U (1.3 * sigma, T at the window's start), M (sigma, T at its
-end), D (0.75 * sigma, T at its end). A lane is 2**-16 of the spot. x, s, d and exp are in 2**-64,
-probabilities in 2**-50. `>>` and `//` of negative numbers round down unless said otherwise.
+in three rows: U (1.3 * sigma, T at the window's start), M (sigma, T at its end), D (0.75 * sigma, T at its
+end). A row is a quadratic spline of 192 lanes, 2**-16 of the spot: the coefficients of the B-splines that are
+centred at x = -1.2 + (n + 1/2)/80, made from gamma at these points (black.vy). x, s, d and exp are in
+2**-64, probabilities in 2**-50. `>>` and `//` of negative numbers round down unless said otherwise.
 """
 
-from itertools import pairwise
 from math import isqrt
 from typing import NamedTuple
 
@@ -17,9 +17,15 @@ MAX_TERM = 401 * 86_400
 POINTS = 192
 ONE = 2**64
 STEP = ONE // 80
-EXP_FIRST = 61245347168513200671  # exp(1.2)
+SAMPLES = 205  # of gamma: from six points before the first lane to seven after the last
+FIRST = 203 * STEP // 2  # -x of the first of them
+EXP_FIRST = 65604079528025836377  # exp(203/160)
 EXP_STEP = 18217594938587621130  # exp(-1/80)
-EXP_COARSE = 17547085749146693507  # exp(-1/20)
+EXP_TWO = 17991292339738829787  # exp(-2/80)
+FALL = 2**33  # of gamma from one point to the next, 2**-50: half a lane
+HALF = 2**39  # a lane, 2**-56
+TOO_MUCH = 2**24  # of err
+KINKS = 653_000 * ONE  # of err: whatever the smile does within six points
 LOW, HIGH = 2 * ONE // 5, 3 * ONE
 WING = 11 * ONE // 2
 MIN_RATIO = 2**40
@@ -104,12 +110,16 @@ def refresh(vol: Vol, expiry: int, now: int, window: int) -> Curve:
     if expiry - now > MAX_TERM:
         raise Refused("curve: too far")
     s0, ratio, skew, curvature, valid = parameters(vol, expiry, now, window)
-    rows = sheet(s0, ratio, skew, curvature)
-    if any(left > right for row in rows for left, right in pairwise(row)):
-        raise Refused("curve: not monotone")
     mark = s0 * ratio >> 64
-    err = max(error(s, skew, curvature) for s in (s0, mark, 3 * mark >> 2))
-    if err >= 2**24:
+    bounds = [errors(s, skew, curvature) for s in (s0, mark, 3 * mark >> 2)]
+    err, coarse = (max(each) for each in zip(*bounds, strict=True))
+    if coarse < TOO_MUCH:
+        err = coarse
+    if err >= TOO_MUCH:
+        raise Refused("curve: smile")
+    rows, dip = sheet(s0, ratio, skew, curvature, coarse < TOO_MUCH)
+    err += -(-dip >> 28)
+    if err >= TOO_MUCH:
         raise Refused("curve: smile")
     return Curve(pack(rows), valid, err)
 
@@ -128,47 +138,68 @@ def parameters(vol: Vol, expiry: int, now: int, window: int) -> tuple[int, int, 
     return s0, ratio, _toward_zero(vol.skew * ONE, 10**6), vol.curvature * ONE // 10**6, valid
 
 
-def sheet(s0: int, ratio: int, skew: int, curvature: int) -> tuple[list[int], list[int], list[int]]:
-    """Rows U, M, D of 192 lanes. Arguments in 2**-64."""
-    rows = ([0] * POINTS, [0] * POINTS, [0] * POINTS)
+def sheet(
+    s0: int, ratio: int, skew: int, curvature: int, coarse: bool
+) -> tuple[tuple[list[int], list[int], list[int]], int]:
+    """Rows U, M, D of 192 lanes, and by how much (2**-56) some were raised to be no less than the one before.
+
+    coarse: gamma at every second point, the others from the six around them. Arguments in 2**-64.
+    Raises Refused where gamma falls.
+    """
+    samples = _samples(s0, ratio, skew, curvature, coarse)
+    rows, dip = ([], [], []), 0
+    for row, gamma in zip(rows, samples, strict=True):
+        if any(gamma[i] > gamma[i + 1] + FALL for i in range(7, 199)):
+            raise Refused("curve: not monotone")
+        last = HALF
+        for i in range(6, 198):
+            value = 86 * gamma[i] - 12 * (gamma[i - 1] + gamma[i + 1]) + gamma[i - 2] + gamma[i + 2] + HALF
+            dip = max(dip, last - value)
+            last = max(min(value, 2**56 - 1), last)
+            row.append(last >> 40)
+    return rows, dip
+
+
+def _samples(s0: int, ratio: int, skew: int, curvature: int, coarse: bool) -> list[list[int]]:
+    """gamma of rows U, M, D in 2**-50."""
+    step, factor = (2, EXP_TWO) if coarse else (1, EXP_STEP)
     inverse = 2**128 // ratio
-    start = EXP_FIRST
-    for phase in range(4):
-        e = start  # exp(-x)
-        for n in range(phase, POINTS, 4):
-            x = (n - 96) * STEP
-            s = s0 * max(LOW, min(HIGH, ONE + (x * (skew + (curvature * x >> 64)) >> 64))) >> 64
-            z = _toward_zero(x << 64, s)
-            lanes = _lanes(s, z, e, ratio, inverse)
-            for row, lane in zip(rows, lanes, strict=True):
-                row[n] = lane
-            e = e * EXP_COARSE >> 64
-        start = start * EXP_STEP >> 64
+    e = EXP_FIRST  # exp(-x)
+    rows: list[list[int]] = [[0] * SAMPLES for _ in range(3)]
+    for i in range(0, SAMPLES, step):
+        x = i * STEP - FIRST
+        s = s0 * max(LOW, min(HIGH, ONE + (x * (skew + (curvature * x >> 64)) >> 64))) >> 64
+        for row, value in zip(rows, _values(s, _toward_zero(x << 64, s), e, ratio, inverse), strict=True):
+            row[i] = value
+        e = e * factor >> 64
+    if coarse:
+        for row in rows:
+            for i in range(5, SAMPLES - 5, 2):
+                near, far = row[i - 1] + row[i + 1], row[i - 3] + row[i + 3]
+                row[i] = 150 * near - 25 * far + 3 * (row[i - 5] + row[i + 5]) >> 8
     return rows
 
 
-def _lanes(s: int, z: int, e: int, ratio: int, inverse: int) -> list[int]:
-    """The three lanes of one point: s of row U, z = x/s, e = exp(-x)."""
+def _values(s: int, z: int, e: int, ratio: int, inverse: int) -> list[int]:
+    """gamma of the three rows at one point: s of row U, z = x/s, e = exp(-x)."""
     if z < -WING - (s >> 1):
         return [0, 0, 0]
     if z > WING + (s >> 1):
-        return [(ONE + 2**47 - e) >> 48] * 3
-    lanes = [lane(z, s, e)]
+        return [(ONE - e) >> 14] * 3
+    values = [value_at(z, s, e)]
     s, z = s * ratio >> 64, z * inverse >> 64
-    lanes.append(lane(z, s, e))
-    return [*lanes, lane(_toward_zero(z << 2, 3), s * 3 >> 2, e)]
+    values.append(value_at(z, s, e))
+    return [*values, value_at(_toward_zero(z << 2, 3), s * 3 >> 2, e)]
 
 
-def lane(z: int, s: int, e: int) -> int:
-    """gamma to the nearest 2**-16; z = x/s, s, e = exp(-x) in 2**-64."""
+def value_at(z: int, s: int, e: int) -> int:
+    """gamma in 2**-50; z = x/s, s, e = exp(-x) in 2**-64."""
     d = z + (s >> 1)
     if d < -WING:
-        g = 0
-    elif d > WING + s:
-        g = (ONE - e) >> 14
-    else:
-        g = phi(d) - (e * phi(d - s) >> 64)
-    return min((g + 2**33) >> 34, LANE - 1)
+        return 0
+    if d > WING + s:
+        return (ONE - e) >> 14
+    return phi(d) - (e * phi(d - s) >> 64)
 
 
 def phi(d: int) -> int:
@@ -184,8 +215,9 @@ def phi(d: int) -> int:
     return value
 
 
-def error(s0: int, skew: int, curvature: int) -> int:
-    """Bound of |interpolated - exact| value of a row s = s0*m(x), 2**-28 of the spot (black.vy derives it).
+def errors(s0: int, skew: int, curvature: int) -> tuple[int, int]:
+    """Bounds of |spline - gamma| of a row s = s0*m(x), 2**-28 of the spot (black.vy derives them): of its
+    lanes from every point, and from every second one; TOO_MUCH where that may not be.
 
     Arguments in 2**-64.
     """
@@ -194,30 +226,39 @@ def error(s0: int, skew: int, curvature: int) -> int:
     def high(x: int) -> int:
         return ONE + _mul(x, steep + _mul(curvature, x))
 
+    v = 0
     for _ in range(4):
         v = _mul(s0, min(HIGH, high(reach)))
         reach = min(reach, _mul(v, 5 * ONE + (v >> 1)) + 1)
+    reach = min(reach + (4 if s0 < 4 * STEP else 9) * STEP, 13 * ONE // 10)
     curl = _mul(curvature, reach)
     turn = (steep << 63) // curvature if 2 * curl > steep else reach
     least = ONE - _mul(turn, steep - _mul(curvature, turn))
     p = _mul(s0, steep + 2 * curl) + 1
     q = 2 * _mul(s0, curvature) + 2
-    u = 2**128 // _mul(s0, max(least, LOW)) + 1
-    v += ONE
-    square = _mul(ONE + p, ONE + p)
-    rest = _mul(_mul(_mul(18 * u, v), ONE + 2 * q), square)
-    third = 242 * (ONE + _mul(p, v)) + 1_500 * _mul(_mul(_mul(p, p), v), ONE + _mul(p, v) // 5)
-    rest += 34 * _mul(_mul(third, u), u) // 1_000 + 44 * ONE + 5 * q
     if p > 3 * ONE:
-        return 2**24
+        return TOO_MUCH, TOO_MUCH
+    u = min(2**128 // _mul(s0, max(least, LOW)) + 1, 1_024 * ONE)
+    square = _mul(u, u)
+    growth = ONE + 4 * _mul(p, p)
+    smooth = 16 * ONE + 6 * u + (105 * square + 213 * _mul(square, square) // 10_000) // 100
+    fine = _mul(growth, smooth) + 16 * _mul(q, ONE + u)
     if p <= ONE // 8:
-        rest = min(rest, 662_900 * ONE + 549_700 * p + 13_000 * q)
+        fine = min(fine, KINKS * square // (square + 128_000 * ONE))
+    kinks = 0
     if least < LOW:
-        rest += _kink((3 * ONE // 5 << 64) // steep, _mul(s0, LOW), p, q)
+        kinks = _kink((3 * ONE // 5 << 64) // steep, _mul(s0, LOW), p, q)
     if high(reach) > HIGH:
         turn = reach - ((high(reach) - HIGH) << 64) // (steep + 2 * _mul(curvature, reach))
-        rest += _kink((2 * ONE << 64) // (steep + _mul(curvature, turn)), 3 * s0, p, q)
-    return 3_213 + ((rest + 246 * p) >> 64)
+        kinks += _kink((2 * ONE << 64) // (steep + _mul(curvature, turn)), 3 * s0, p, q)
+    rest = 2_701 * ONE + 246 * p
+    if v > 8 * ONE:
+        rest += 2_048 * ONE
+    coarse = TOO_MUCH
+    if u <= 20 * ONE:
+        sixth = 95 * _mul(_mul(square, square), square) // 10**7
+        coarse = (_mul(growth, smooth + sixth) + 40 * _mul(q, ONE + u) + 2 * kinks + rest) >> 64
+    return (fine + kinks + rest) >> 64, coarse
 
 
 def _kink(x: int, s: int, p: int, q: int) -> int:
@@ -225,7 +266,7 @@ def _kink(x: int, s: int, p: int, q: int) -> int:
     y = _mul(d, d) >> 1
     growth = ONE + _mul(y, ONE + _mul(y, (ONE >> 1) + _mul(y, ONE // 6 + y // 24)))
     bend = _mul(ONE + _mul(p, ONE + d), ONE + _mul(p, ONE + d)) - ONE
-    return ((517_300 * p + 3_490 * ((bend << 64) // s + q)) << 64) // growth
+    return ((482_000 * p + 2_750 * ((bend << 64) // s + q)) << 64) // growth
 
 
 def pack(rows: tuple[list[int], list[int], list[int]]) -> bytes:
@@ -249,6 +290,18 @@ def place(spot: int, code: int) -> tuple[int, int]:
     return y >> 14, (y >> 2) & 4095
 
 
+def tap_weights(f: int) -> tuple[int, int, int]:
+    """Of the three taps at fraction f: quadratic B-splines, all in 2**-12."""
+    after = f * f >> 13
+    before = after + 2048 - f
+    return before, 4096 - before - after, after
+
+
+def value(row: list[int], tap: int, f: int) -> int:
+    """A row's spline at fraction f behind `tap`, 2**-28 of the spot."""
+    return sum(weight * lane for weight, lane in zip(tap_weights(f), row[tap : tap + 3], strict=True))
+
+
 def window(blob: bytes, spot: int, code: int) -> list[int]:
     """The 24 scenario values of a call on one unit, in 2**-28 of the spot before the move's factor.
 
@@ -258,16 +311,13 @@ def window(blob: bytes, spot: int, code: int) -> list[int]:
     first, f = place(spot, code)
     if not 32 <= first <= 161:
         raise ValueError(f"first tap {first} is not in 32 .. 161: the strike is off the curve")
-    t = f * (4096 - f) >> 13
-    weights = (-t, 4096 - f + 2 * t, f - t)
     up, mark, down = unpack(blob)
 
-    def value(row: list[int], move: int) -> int:
-        taps = row[first + 4 * move : first + 4 * move + 3]
-        return sum(weight * tap for weight, tap in zip(weights, taps, strict=True))
+    def at(row: list[int], move: int) -> int:
+        return value(row, first + 4 * move, f)
 
     near, far = range(-4, 4), range(-8, 8, 2)
-    return [value(up, d) for d in near] + [value(down, d) for d in near] + [value(mark, d) for d in far]
+    return [at(up, d) for d in near] + [at(down, d) for d in near] + [at(mark, d) for d in far]
 
 
 def _mul(x: int, y: int) -> int:

@@ -77,17 +77,14 @@ class Options:
         return self.terms[market].haircut
 
     def mark(self, name: int, market: int, expiry: int, strike: int, price: int, now: int) -> int:
-        """Value of an option a coin, price units, rounded down and not below 0: between three points of the
-        mark's row; beyond it a call is worth its intrinsic value. name: log code and, for a put, PUT_FLAG.
+        """Value of an option a coin, price units, rounded down and not below 0: the spline of the mark's
+        row; beyond it a call is worth its intrinsic value. name: log code and, for a put, PUT_FLAG.
         """
         curve = self.usable(market, expiry, now)
         tap, f = curves.place(log_code(price), name & MAX_CODE)
         call = max(price - strike, 0) if tap >= 0 else 0
         if 0 <= tap <= LAST_TAP:
-            row = curves.unpack(curve.blob)[1]
-            t = f * (4096 - f) >> 13
-            value = row[tap + 1] * (4096 - f + 2 * t) + row[tap + 2] * (f - t) - row[tap] * t
-            call = value * price >> 28
+            call = curves.value(curves.unpack(curve.blob)[1], tap, f) * price >> 28
         return max(call + strike - price, 0) if name & PUT_FLAG else call
 
     def snapshot(self) -> Options:

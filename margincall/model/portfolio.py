@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from margincall.model.arithmetic import NOTIONAL_SCALE, PPM, RATE_SCALE, Refused
 from margincall.model.book import Segment, unpack
-from margincall.model.curves import Curve, place
+from margincall.model.curves import Curve, place, tap_weights
 from margincall.model.curves import unpack as rows_of
 from margincall.model.instrument import CONTRACT, MAX_CODE, STRIKE_UNIT, log_code
 
@@ -74,6 +74,7 @@ SCENARIOS = (
 )
 PRICES = tuple(scenario.price for scenario in SCENARIOS)
 EDGE = _exp("-0.825", 2**64, "ROUND_CEILING")  # strike over spot of first tap LAST, 2**-64
+SOLD_EDGE = EDGE + 2**47 + 2**42  # for calls sold: the last value may be half a lane and Phi's error low
 
 
 class Terms(NamedTuple):
@@ -213,12 +214,10 @@ def add_lane(exposure: Exposure, curve: Curve, code: int, size: int, strike: Cal
             exposure.money -= ((kept - size) * exact + kept * (nearest - exact)) // STRIKE_UNIT
             size = kept
         else:
-            nearest = -(-exposure.price * EDGE // 2**64)
+            nearest = -(-exposure.price * SOLD_EDGE // 2**64)
             exposure.money -= size * (nearest - exact) // STRIKE_UNIT
         tap, f = LAST, 0
-    t = f * (4096 - f) >> 13
-    before, after = -size * t, size * (f - t)
-    between = size * 4096 - before - after
+    before, between, after = (size * weight for weight in tap_weights(f))
     first, second, third = taps(curve.blob)[tap - FIRST : tap - FIRST + 3]
     exposure.values = [
         total + before * a + between * b + after * c

@@ -78,9 +78,7 @@ def refresh(curve: curves.Curve, price: int, strike: int, terms: Terms) -> Serie
         moved = price * (PRICE + move) >> 16
         tap, f = curves.place(log_code(moved), code)
         if 0 <= tap <= LAST_TAP:
-            t = f * (4096 - f) >> 13
-            before, between, after = rows[row][tap : tap + 3]
-            worth = between * (4096 - f + 2 * t) + after * (f - t) - before * t
+            worth = curves.value(rows[row], tap, f)
         else:
             worth = max(moved - strike, 0) * VALUE // moved
         return worth * (PRICE + move) >> 16

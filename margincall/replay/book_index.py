@@ -16,7 +16,7 @@ import numpy as np
 from margincall.model import State
 from margincall.model.arithmetic import INDEX_SCALE, NOTIONAL_SCALE, PPM
 from margincall.model.book import unpack
-from margincall.model.curves import CODES_PER_STEP
+from margincall.model.curves import CODES_PER_STEP, tap_weights
 from margincall.model.instrument import CONTRACT, MAX_CODE, log_code
 from margincall.model.portfolio import (
     FADE,
@@ -223,13 +223,8 @@ class BookIndex:
         kept = np.where(far, size * np.maximum(FADE - ((FIRST << 14) - place), 0) // FADE, size)
         f = np.where(far, 0, f)
         inside = np.clip(tap, FIRST, LAST) - FIRST
-        t = f * (4096 - f) >> 13
         table, errors = self._tables()
-        lanes = (
-            table[curve, inside] * -t[:, None]
-            + table[curve, inside + 1] * (4096 - f + 2 * t)[:, None]
-            + table[curve, inside + 2] * (f - t)[:, None]
-        )
+        lanes = sum(table[curve, inside + i] * weight[:, None] for i, weight in enumerate(tap_weights(f)))
         lanes *= kept[:, None]
         values[cells] = np.add.reduceat(lanes, starts)
         err[cells] = np.add.reduceat(np.abs(size) * errors[curve], starts)

@@ -9,8 +9,7 @@ from margincall.model.portfolio import PRICES
 
 ONE = 32_768  # of the dials
 LANE = 65_535  # the greatest value of a table's lane
-MOST_T = 512  # of the interpolation's weights
-VALUE = (4_096 + MOST_T) * LANE  # the greatest interpolated value
+VALUE = 4_096 * LANE  # the greatest value of a spline
 GROSS = 2**34 - 1  # contracts of one underlying
 ERR = 2**24 - 1
 FORWARD = 2**55 - 1  # lots of one segment
@@ -54,61 +53,45 @@ def test_the_prover_refutes_what_is_wrong():
         proved(Int("x") % W64 < HALF)
 
 
-# ---------------------------------------------------------------- interpolation
+# ---------------------------------------------------------------- splines
 
 
 def test_weights_of_the_three_taps():
-    """f of 4096: -t, 4096 + t - y and y = f - t; every f there is."""
+    """f of 4096: y = f * f / 8192 rounded down, t = y + 2048 - f, z the rest; every f there is."""
     for f in range(4_096):
-        t = f * (4_096 - f) >> 13
-        y = f - t
-        z = 4_096 + t - y
-        assert z + y - t == 4_096
-        assert 0 <= t <= MOST_T
-        assert t <= y
-        assert z >= t
+        y = f * f >> 13
+        t = y + 2_048 - f
+        z = 4_096 - t - y
+        assert min(t, y) >= 0
+        assert z >= 2_048
+        assert t == (4_096 - f) ** 2 >> 13  # both ends are rounded alike
 
 
-def test_the_weights_need_no_table():
-    f, t, p = Ints("f t p")
-    # p = f (4096 - f) is at most f * 4096 and, as a square is not negative, at most 2**22.
-    given = [f >= 0, f < 4_096, p >= 0, p <= 4_096 * f, p <= 2**22, t * 8_192 <= p]
-    proved(And(t <= MOST_T, 2 * t <= f), *given)
+def test_a_weight_is_never_negative():
+    f, y, square = Ints("f y square")
+    # y = floor(f * f / 8192), and (4096 - f)**2 is not negative.
+    floor = [y * 8_192 <= square, square < (y + 1) * 8_192, square - 8_192 * f + 4_096**2 >= 0]
+    proved(y + 2_048 - f >= 0, f >= 0, f < 4_096, *floor)
+    proved((f - 4_096) * (f - 4_096) >= 0)
 
 
-def test_a_square_is_not_negative():
-    f = Int("f")
-    proved(f * (4_096 - f) <= 2**22)
-
-
-def test_monotone_lanes_neither_borrow_nor_carry():
-    """Lanes 32 bits apart, v0 <= v1 <= v2: z v1 + y v2 stays below 2**32, and t v0 below it. With
-    v1 = v0 + a, v2 = v1 + b the value is 4096 v0 + (z + y) a + y b."""
-    v0, a, b, t, y, z = Ints("v0 a b t y z")
-    zv1, yv2, tv0 = z * (v0 + a), y * (v0 + a + b), t * v0
-    weights = [t >= 0, t <= MOST_T, y >= t, z >= t, z + y == 4_096 + t]
-    lanes = [v0 >= 0, a >= 0, b >= 0, v0 + a + b <= LANE]
-    products = [z * a >= 0, y * a >= 0, y * b >= 0, (z + y - t) * v0 >= 0]
-    proved(zv1 + yv2 >= tv0, *weights, *lanes, *products)
-    # Upward: a convex combination of lanes, t of the weights more.
-    top, first, second = Ints("top first second")
-    proved(
-        And(top < 2**32, top <= VALUE),
-        *weights,
-        top == first + second,
-        first <= z * LANE,
-        second <= y * LANE,
-    )
+def test_lanes_neither_borrow_nor_carry():
+    """Lanes 32 bits apart: t v0 + z v1 + y v2 of weights that are not negative and add up to 4096."""
+    t, y, z, tv, zv, yv = Ints("t y z tv zv yv")
+    weights = [t >= 0, y >= 0, z >= 0, t + y + z == 4_096]
+    terms = [And(term >= 0, term <= weight * LANE) for term, weight in ((tv, t), (zv, z), (yv, y))]
+    total = tv + zv + yv
+    proved(And(total >= 0, total <= VALUE, total < 2**32), *weights, *terms)
 
 
 def test_products_with_lanes_are_bounded():
     weight, lane = Ints("weight lane")
-    proved(weight * lane <= weight * LANE, weight >= 0, lane >= 0, lane <= LANE)
+    proved(And(weight * lane >= 0, weight * lane <= weight * LANE), weight >= 0, lane >= 0, lane <= LANE)
     assert VALUE < 2**32
-    assert VALUE * GROSS < HALF  # though a value may be an eighth above one whole price
+    assert VALUE * GROSS < HALF
 
 
-def test_falling_lanes_would_borrow():
+def test_a_negative_weight_would_borrow():
     v0, v1, v2 = Ints("v0 v1 v2")
     with pytest.raises(AssertionError):
         proved(3_840 * v1 + 768 * v2 >= 512 * v0, v0 <= LANE, v1 >= 0, v2 >= 0)

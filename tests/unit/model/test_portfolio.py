@@ -97,7 +97,8 @@ def test_an_option_by_hand():
     assert 0 <= got.maintenance - unit * max(now - down, weighted) < 1 + GRAIN
 
 
-def test_interpolation_is_exact_for_parabolas():
+def test_splines_are_exact_for_parabolas():
+    """Of coefficients n * n the spline is t * t + 1/4, t = 0 in the middle of the first."""
     curve = blob(lambda n: n * n, lambda n: 3 * n, lambda n: 300 * n)
     rng = Random(1)
     for _ in range(200):
@@ -107,8 +108,8 @@ def test_interpolation_is_exact_for_parabolas():
         portfolio.add_lane(net, Curve(curve, EXPIRY, 0), code, 5, BOOK.strike)
         assert net.values == [5 * value for value in window(curve, portfolio.log_code(S), code)]
         for one, value in zip(SCENARIOS, net.values, strict=True):
-            point = (round(x * CODES_PER_LOG) / CODES_PER_LOG + 1.2) * 80 + 4 * one.steps
-            exact = {"up": point**2, "down": 3 * point, "mark": 300 * point}[one.vol]
+            point = (round(x * CODES_PER_LOG) / CODES_PER_LOG + 1.2) * 80 + 4 * one.steps - 0.5
+            exact = {"up": point**2 + 0.25, "down": 3 * point, "mark": 300 * point}[one.vol]
             slope = {"up": 2 * point + 1, "down": 3, "mark": 300}[one.vol]
             # half of a fraction's last bit, and a weight rounded down by less than one
             assert abs(value / 5 - 4096 * exact) <= slope / 2 + 2 + 1e-6
@@ -127,12 +128,12 @@ def test_off_the_curve_sold_calls_cost_the_nearest_strike():
     rising = blob(lambda n: n, lambda n: n, lambda n: n)
     net = portfolio.Exposure(1, S)
     portfolio.add_lane(net, Curve(rising, EXPIRY, 0), log_code(5 * S), -3, BOOK.strike)
-    assert net.values[portfolio.MARK] == -3 * 33 * 4096
+    assert net.values[portfolio.MARK] == -3 * (32 + 33) * 2048
     assert net.money == 0
     net = portfolio.Exposure(1, S)
     portfolio.add_lane(net, Curve(rising, EXPIRY, 0), log_code(S // 4), -3, BOOK.strike)
-    assert net.values[portfolio.MARK] == -3 * 162 * 4096
-    nearest = math.ceil(S * math.exp(-0.825))
+    assert net.values[portfolio.MARK] == -3 * (161 + 162) * 2048
+    nearest = math.ceil(S * (math.exp(-0.825) + 2**-17 + 2**-22))
     assert net.money == math.ceil(Fraction(3 * (nearest - S // 4), 10**4))
     assert net.lin == 0
 

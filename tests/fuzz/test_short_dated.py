@@ -1,0 +1,68 @@
+"""What the portfolio rule asks above exact Black-76 where its curves are steepest: single options and narrow
+butterflies, one to seven days, low volatility, flat smiles. The bounds are what is reached, a little rounded.
+"""
+
+from random import Random
+
+import pytest
+from mpmath import mp
+
+from margincall.model.instrument import CALL, PUT
+from tests.fuzz.portfolios import Maker, Smile
+from tests.fuzz.test_portfolio_model import Over, over_charges
+from tests.fuzz.valuation import case
+
+# days: (of the notional; of a butterfly's margin) at 20, 35 and 50 % a year
+BOUNDS = {
+    1: ((4.7e-4, 0.09), (9e-5, 0.016), (5e-5, 0.009)),
+    2: ((1.5e-4, 0.027), (4.5e-5, 0.008), (3e-5, 0.006)),
+    3: ((8.5e-5, 0.015), (3.5e-5, 0.006), (3e-5, 0.005)),
+    5: ((5.5e-5, 0.009), (3e-5, 0.005), (3e-5, 0.005)),
+    7: ((4e-5, 0.007), (3e-5, 0.005), (3e-5, 0.005)),
+}
+BOOKS = 12
+
+
+def single(maker: Maker, market: int, expiry: int) -> None:
+    x = maker.rng.uniform(-2, 2) * maker.deviation(market, expiry)
+    sign, kind = maker.rng.choice((-1, 1)), maker.rng.choice((CALL, PUT))
+    maker.option(market, expiry, maker.strike(market, x), sign * 1_000, kind)
+
+
+def narrow(maker: Maker, market: int, expiry: int) -> None:
+    s, step = maker.deviation(market, expiry), maker.steps[market]
+    middle = maker.strike(market, maker.rng.gauss(0, 0.7) * s)
+    wing = max(round(middle * maker.rng.uniform(0.2, 1.5) * s / step), 1) * step
+    for strike, count in ((middle - wing, 1), (middle, -2), (middle + wing, 1)):
+        maker.option(market, expiry, strike, count * 1_000, CALL)
+
+
+def overs(shape, days: int, atm: int, count: int = BOOKS) -> list[Over]:
+    found = []
+    for index in range(count):
+        maker = Maker(Random(f"{shape.__name__} {days} {atm} {index}"), days=(days,))
+        market, expiry = maker.market(), maker.expiries[0]
+        maker.smiles[market, expiry] = Smile(atm, 0, 0)
+        shape(maker, market, expiry)
+        sample = maker.done(shape.__name__)
+        found.extend(over_charges(sample, case(sample)))
+    return found
+
+
+@pytest.mark.parametrize("level", range(3))
+@pytest.mark.parametrize("days", BOUNDS)
+def test_steep_curves(days: int, level: int, record_property):
+    atm = (200_000, 350_000, 500_000)[level]
+    of_notional, of_margin = BOUNDS[days][level]
+    with mp.workprec(100):
+        singles, butterflies = overs(single, days, atm), overs(narrow, days, atm)
+    assert min(over.money for over in singles + butterflies) >= 0
+    share = max(over.share for over in singles + butterflies)
+    relative = max(over.relative for over in butterflies)
+    assert share <= of_notional
+    assert relative <= of_margin
+    record_property(
+        "summary",
+        f"portfolio margin above exact, {days} days at {atm // 10**4} %: {share:.1e} of the notional, "
+        f"butterflies {relative:.2%} of the margin",
+    )
