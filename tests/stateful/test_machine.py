@@ -8,8 +8,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from margincall.audit.draw import RandomDraw
 from margincall.audit.machine import Machine, Violation
 from margincall.audit.report import APPLICABLE, lines, missing
+from margincall.audit.running import run
 from margincall.audit.settings import EDGE_MARKS, SETTINGS, Setting
-from tests.stateful.run import run
 
 STEPS = 36_000  # equally over the settings
 
