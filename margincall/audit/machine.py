@@ -10,7 +10,7 @@ A violated property or a difference between contracts and twin raises `Violation
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from margincall.audit.book import OrderBook
@@ -22,6 +22,7 @@ from margincall.chain import Contract
 from margincall.chain.base import Receipt, Reverted
 from margincall.model import Refused
 from margincall.model.margin import Margin
+from margincall.protocol.artifacts import Artifact
 
 ANY = "(any reason)"
 
@@ -82,13 +83,19 @@ class Step(NamedTuple):
 
 class Machine:
     """A world, its twin, an operation at a time. `counts`: what was reached; `checked`: property id ->
-    how often it was really checked; `refusals`: reasons."""
+    how often it was really checked; `refusals`: reasons; `replaced`: contracts to deploy instead of the
+    project's own."""
 
-    def __init__(self, setting: Setting, rates: dict[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        setting: Setting,
+        rates: dict[str, int] | None = None,
+        replaced: Mapping[str, Artifact] | None = None,
+    ) -> None:
         from margincall.audit import operations, properties
 
         self.setting = setting
-        self.world = World(setting)
+        self.world = World(setting, replaced)
         self.chain, self.twin, self.protocol = self.world.chain, self.world.twin, self.world.protocol
         self.book = OrderBook(self.world)
         self.mirror = Mirror(self.world)

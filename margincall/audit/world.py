@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from eth_utils import keccak
@@ -12,7 +13,7 @@ from margincall.chain import Contract, EmbeddedChain
 from margincall.chain.base import Receipt
 from margincall.chain.keys import Key, key
 from margincall.model import accounts
-from margincall.protocol.artifacts import artifact
+from margincall.protocol.artifacts import Artifact, artifact
 from margincall.protocol.deploy import deploy
 from margincall.protocol.orders import Report, domain, feed_payload
 
@@ -40,14 +41,17 @@ class World:
     """Deploys a setting and funds eight owners with nine root accounts.
 
     `extra`: token units above the claims of the ledger (donations, dust of deposits and withdrawals);
-    `held`: token units of the clearinghouse as the machine expects them.
+    `held`: token units of the clearinghouse as the machine expects them; `replaced`: artifacts deployed
+    instead of the project's own, by contract name.
     """
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: Setting, replaced: Mapping[str, Artifact] | None = None) -> None:
         self.setting = setting
         self.chain = EmbeddedChain(keep_logs=False)
         self.token = self._token() if setting.hostile else None
-        self.protocol = deploy(self.chain, setting.spec, token=self.token and self.token.address)
+        self.protocol = deploy(
+            self.chain, setting.spec, token=self.token and self.token.address, replaced=replaced
+        )
         if self.token is None:
             self.token = self.protocol.token
         protocol = self.protocol

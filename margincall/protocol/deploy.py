@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from eth_utils import to_checksum_address
@@ -12,7 +12,7 @@ from margincall.chain import Chain, Contract
 from margincall.chain.base import ChainError
 from margincall.chain.keys import Key, key
 from margincall.model import Rules, Terms, Tier
-from margincall.protocol.artifacts import artifact, compile_all
+from margincall.protocol.artifacts import Artifact, artifact, compile_all
 from margincall.protocol.config import (
     DEFAULT,
     DialSettings,
@@ -76,15 +76,18 @@ def deploy(
     seed: int | str = 0,
     token: str | None = None,
     progress: Callable[[str, int, int], None] | None = None,
+    replaced: Mapping[str, Artifact] | None = None,
 ) -> Protocol:
     """Deploy the contracts of `spec`, list its markets, seed insurance, hand everything to a timelock.
 
     The deployer is the chain's first account; roles: guardian the second, compliance the third,
     treasury the fourth. Feed signers' keys derive from `seed` (anyone can: for test chains).
     `token`: address of the settlement token; by default a mock is deployed and seeds are minted; a
-    given token must let the deployer pay the seeds. `progress(name, done, total)`.
+    given token must let the deployer pay the seeds. `progress(name, done, total)`. `replaced`: artifacts
+    by contract name, deployed instead of this project's own.
     """
-    artifacts = compile_all(CONTRACTS, progress)
+    replaced = replaced or {}
+    artifacts = compile_all([name for name in CONTRACTS if name not in replaced], progress) | replaced
     deployer, guardian, compliance, treasury = chain.accounts[:4]
     signers = [key(seed, "feed signer", i) for i in range(spec.signers)]
     made: dict[str, Contract] = {}
