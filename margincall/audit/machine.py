@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from margincall.audit.book import OrderBook
 from margincall.audit.draw import Draw
 from margincall.audit.mirror import Mirror
+from margincall.audit.observing import Observer
 from margincall.audit.settings import Setting
 from margincall.audit.world import MARKETS, World
 from margincall.chain import Contract
@@ -69,7 +70,8 @@ class View(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What happened: `touched` accounts differ from before; `result` is the twin's."""
+    """What happened: `touched` accounts differ from before; `result` is the twin's, or what the chain did
+    when there is no exact twin; `refusal`: why the action itself says that it has to be refused."""
 
     action: Action
     now: int
@@ -79,18 +81,23 @@ class Step(NamedTuple):
     result: Any
     receipt: Receipt | None
     touched: frozenset[int]
+    refusal: str | None = None
 
 
 class Machine:
     """A world, its twin, an operation at a time. `counts`: what was reached; `checked`: property id ->
     how often it was really checked; `refusals`: reasons; `replaced`: contracts to deploy instead of the
-    project's own."""
+    project's own. `exact=False`: the twin is no oracle; what the contracts store is adopted into it after
+    every action (see `observing`). `found`: None, or property id -> step of its first violation: then a
+    violation is noted there and the run goes on."""
 
     def __init__(
         self,
         setting: Setting,
         rates: dict[str, int] | None = None,
         replaced: Mapping[str, Artifact] | None = None,
+        exact: bool = True,
+        found: dict[str, int] | None = None,
     ) -> None:
         from margincall.audit import operations, properties
 
@@ -99,6 +106,8 @@ class Machine:
         self.chain, self.twin, self.protocol = self.world.chain, self.world.twin, self.world.protocol
         self.book = OrderBook(self.world)
         self.mirror = Mirror(self.world)
+        self.observer = None if exact else Observer(self.world, self.mirror)
+        self.found = found
         self.counts: Counter = Counter()
         self.checked: Counter = Counter()
         self.refusals: Counter = Counter()
@@ -133,38 +142,58 @@ class Machine:
         self.steps += 1
         now = self.chain.timestamp + action.seconds
         before = self._view(now, action)
-        wanted, result = self._on_twin(action, now)
-        reason, receipt = self._on_chain(action, now)
+        refusal = action.refusal(now) if callable(action.refusal) else action.refusal
+        if self.observer:
+            self.observer.look(action, now)
+            reason, receipt = self._on_chain(action, now)
+            if receipt is not None:
+                self._on_twin(action, now, refusal)
+        else:
+            wanted, result = self._on_twin(action, now, refusal)
+            reason, receipt = self._on_chain(action, now)
         ok = receipt is not None
         self.history.append(f"{self.steps} t={now} {action.kind} {_short(action.call)} -> {reason or 'ok'}")
-        if (wanted or "") != reason and not (wanted == ANY and not ok):
+        if not self.observer and (wanted or "") != reason and not (wanted == ANY and not ok):
             self.fail("differential", f"{action.kind}: contracts {reason or 'ok'!r}, twin {wanted or 'ok'!r}")
         self._margins = (-1, {})
         if ok and action.done:
             action.done(now)
-        if differences := self.mirror.check():
-            self.fail("differential", f"{action.kind}: " + "; ".join(differences))
+        self.compare(action.kind, action.named)
+        if self.observer:
+            result = self.observer.result(action, before, receipt)
         self.checked["storage"] += 1
         self.counts[f"{action.kind} {'ok' if ok else 'refused'}"] += 1
         if not ok:
             self.refusals[reason] += 1
-        step = Step(action, now, ok, reason, before, result, receipt, self._touched(before))
+        step = Step(action, now, ok, reason, before, result, receipt, self._touched(before), refusal)
         self._properties.run_every_step(self, step)
         return step
+
+    def compare(self, what: str, named: frozenset[int] = frozenset()) -> None:
+        """Contracts and twin agree on every word; without an exact twin, it adopts the contracts'."""
+        if self.observer:
+            self.observer.adopt(named)
+            self.forget()
+        elif differences := self.mirror.check():
+            self.fail("differential", f"{what}: " + "; ".join(differences))
 
     def forget(self) -> None:
         """Drop cached margins after the state was put back."""
         self._margins = (-1, {})
 
     def fail(self, name: str, message: str) -> None:
-        """Raise a Violation of property `name`."""
+        """Raise a Violation of property `name`, or note it."""
+        if self.found is not None:
+            self.found.setdefault(name, self.steps)
+            return
         lines = "\n  ".join(self.history)
         raise Violation(f"{name}: {message}\n  setting {self.setting.name}, last actions:\n  {lines}")
 
     def need(self, name: str, holds: bool, message: Any = "") -> None:
         """Fail unless `holds`; counts one check of the property."""
         if not holds:
-            self.fail(name, str(message() if callable(message) else message))
+            text = "" if self.found is not None else str(message() if callable(message) else message)
+            self.fail(name, text)
         self.checked[name] += 1
 
     # ------------------------------------------------------------ reading
@@ -223,14 +252,17 @@ class Machine:
             margins,
         )
 
-    def _on_twin(self, action: Action, now: int) -> tuple[str | None, Any]:
-        refusal = action.refusal(now) if callable(action.refusal) else action.refusal
+    def _on_twin(self, action: Action, now: int, refusal: str | None) -> tuple[str | None, Any]:
         if refusal is not None or action.twin is None:
             return refusal, None
         try:
             return None, action.twin(now)
         except Refused as error:
             return error.reason, None
+        except (ArithmeticError, LookupError, ValueError):
+            if self.observer:  # the contracts left a state that the model cannot hold
+                return "(the model fails)", None
+            raise
 
     def _on_chain(self, action: Action, now: int) -> tuple[str, Receipt | None]:
         try:

@@ -73,6 +73,10 @@ class Mirror:
         for i in range(1 if accounts.is_vault(account) else 2):
             self._add(f"word {i} of {account:#x}", self._house, (words + i) & WORD)
 
+    def accounts(self) -> list[int]:
+        """Every account that is compared."""
+        return list(self._at)
+
     def check(self) -> list[str]:
         """What differs: one line a word, empty when storage is what the twin says."""
         expected = self._refresh()

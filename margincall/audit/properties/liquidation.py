@@ -68,6 +68,9 @@ def i_13(machine: Machine, step: Step) -> None:
     equity, maintenance, quanta, penalty to the unit.
     """
     facts = step.action.facts
+    if machine.observer:
+        _previewed(machine, step)
+        return
     expected = facts["model"]
     if expected is None or isinstance(expected, str):
         return
@@ -77,6 +80,17 @@ def i_13(machine: Machine, step: Step) -> None:
         same = same and (done.quanta, done.penalty) == (expected.quanta, expected.penalty)
     returned = int.from_bytes(step.receipt.output[:32], "big")
     machine.need("I-13", same and returned == done.quanta, lambda: (expected, done, returned))
+
+
+def _previewed(machine: Machine, step: Step) -> None:
+    """I-13 without a twin: the contracts' own preview of this second is what happened."""
+    quanta, equity, maintenance, penalty = step.action.facts["view"]
+    done = machine.protocol.liquidation.events(step.receipt, "Liquidated")[-1].args
+    returned = int.from_bytes(step.receipt.output[:32], "big")
+    same = (done["equity"], done["maintenance"]) == (equity, maintenance) and returned == done["quanta"]
+    if step.action.facts["quanta"] == QUANTA:
+        same = same and (done["quanta"], done["penalty"]) == (quanta, penalty)
+    machine.need("I-13", same, lambda: (step.action.facts["view"], done, returned))
 
 
 def i_18_20(machine: Machine, step: Step) -> None:

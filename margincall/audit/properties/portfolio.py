@@ -7,7 +7,7 @@ from margincall.audit.operations import options as acts
 from margincall.audit.world import MARKETS
 from margincall.model import accounts, portfolio
 from margincall.model.arithmetic import NOTIONAL_SCALE, PPM
-from margincall.model.book import PUT_FLAG, Segment, merge, unpack
+from margincall.model.book import PUT_FLAG, Book, Segment, merge, unpack
 from margincall.model.instrument import STRIKE_UNIT
 from margincall.model.portfolio import GRAIN, VALUE
 from margincall.model.rules import risk_of
@@ -75,7 +75,12 @@ def i_03_04(machine: Machine, step: Step) -> None:
 
 def payoff(machine: Machine, segment: Segment, price: int) -> int:
     """What a segment pays at a price, by instrument: calls, puts, futures less their entry."""
-    grid, market = machine.twin.options.grid, segment.market
+    return payoff_of(machine.twin.options.grid, segment, price)
+
+
+def payoff_of(grid: Book, segment: Segment, price: int) -> int:
+    """`payoff` on a strike grid."""
+    market = segment.market
     paid, entry = 0, segment.money
     for name, size in segment.lanes:
         strike = grid.strike(market, name & 2**24 - 1)
@@ -111,6 +116,16 @@ def reduces(machine: Machine, step: Step) -> bool:
     fragment = twin.options.grid.fragment(instrument, size, step.now)
     maker, taker = (twin.books.get(facts[side], ()) for side in ("maker", "taker"))
     return merge(maker, fragment, True)[1] and merge(taker, fragment)[1]
+
+
+def reduced(machine: Machine, step: Step) -> bool:
+    """Whether a trade left no instrument of either side larger than before, nor on the other side."""
+    for account in (step.action.facts["maker"], step.action.facts["taker"]):
+        old = sizes(step.before.books.get(account, ()))
+        for key, size in sizes(machine.twin.books.get(account, ())).items():
+            if abs(size) > abs(old.get(key, 0)) or size * old.get(key, 0) < 0:
+                return False
+    return True
 
 
 def i_09_options(machine: Machine, step: Step) -> None:

@@ -13,6 +13,7 @@ from margincall.chain import Contract
 from margincall.model import accounts
 from margincall.model.arithmetic import MAX_PRICE, MAX_SIZE
 from margincall.model.book import unpack
+from margincall.model.margin import Margin
 from margincall.protocol.orders import Order
 
 USD = 10**6
@@ -30,19 +31,20 @@ def undone(machine: Machine, name: str) -> Iterator[None]:
     memory = machine.memory | {"accrued": dict(machine.memory["accrued"])}
     memory["fixed"] = dict(machine.memory.get("fixed", {}))
     machine.history.append(f"-- {name} begins")
-    yield
-    machine.history.append(f"-- {name} undone")
-    machine.chain.revert(mark)
-    machine.twin.restore(twin)
-    world.held, world.extra, world.token_mode, world.wallet_answer, world.blacklist = kept
-    book.filled, book.below = filled, below
-    machine.steps, machine.counts, machine.refusals, machine.slack = own
-    machine.memory = memory
-    if series:
-        world.series.restore(series)
-    machine.forget()
-    if differences := machine.mirror.check():
-        machine.fail("differential", f"after {name} was undone: " + "; ".join(differences))
+    try:
+        yield
+    finally:
+        machine.history.append(f"-- {name} undone")
+        machine.chain.revert(mark)
+        machine.twin.restore(twin)
+        world.held, world.extra, world.token_mode, world.wallet_answer, world.blacklist = kept
+        book.filled, book.below = filled, below
+        machine.steps, machine.counts, machine.refusals, machine.slack = own
+        machine.memory = memory
+        if series:
+            world.series.restore(series)
+        machine.forget()
+    machine.compare(f"after {name} was undone")
 
 
 def do(machine: Machine, action: Action | None) -> Step:
@@ -252,6 +254,14 @@ def round_trip(machine: Machine, market: int, lots: int, price: int, pieces: int
         owner = world.owner(root).address
         must(machine, "I-35", money.payout(machine, "close_account", root, owner, None, None))
     return [world.balance(world.owner(r).address) - b for r, b in zip(pair, before, strict=True)]
+
+
+def portfolio_margin(machine: Machine, positions: tuple, words: list[int]) -> Margin:
+    """The contracts' portfolio rule on an account without cash that need not exist."""
+    header = accounts.pack_header(0, len(positions), accounts.PORTFOLIO, len(words))
+    return Margin(
+        *machine.protocol.portfolio.call("margin", header, accounts.pack_words(positions) + list(words))
+    )
 
 
 def engine_margin(engine: Contract, cash: int, positions: tuple) -> tuple[int, int, int, int]:

@@ -81,6 +81,55 @@ def _at_boundary(machine: Machine, step: Step) -> None:
         machine.counts[f"liquidation {where} the requirement"] += 1
 
 
+MUST_REFUSE = (
+    ("price", "I-36"),
+    ("feed", "I-36"),
+    ("vol", "I-36"),
+    ("hostile", "I-01"),
+    ("token", "I-01"),
+    ("erc20", "I-01"),
+    ("order: self trade", "I-06"),
+    ("liquidation: own account", "I-06"),
+    ("margin: not vault and parent", "I-06"),
+)
+"""By what a refusal begins with, whose business it is; others are a matter of authority: I-39."""
+
+
+def consent(machine: Machine, step: Step) -> None:
+    """What an action says must be refused, whatever the balances, is: I-36 (reports that the feed must not
+    accept), I-01 (transfers that the token refused), I-06 (acts with oneself), I-39 (who may not, orders that
+    are expired, cancelled, filled, badly signed, or do not cross). I-38: nothing that a pause stops goes on.
+    """
+    reason = step.refusal
+    name = next((i for start, i in MUST_REFUSE if reason and reason.startswith(start)), "I-39")
+    machine.need(name, reason is None, lambda: f"{step.action.kind} succeeded, though {reason}")
+    facts = step.action.facts
+    if facts.get("maker") is not None and step.action.kind in TRADES:
+        machine.need("I-06", facts["maker"].order.account >> 96 != facts["taker"].order.account >> 96)
+    if machine.twin.paused and step.action.kind in STOPPED_BY_PAUSE and step.action.kind != "pause":
+        _stopped(machine, step)
+
+
+def _stopped(machine: Machine, step: Step) -> None:
+    kind, facts = step.action.kind, step.action.facts
+    if kind in TRADES:
+        adds = any(_grew(machine, step, facts[side].order.account) for side in ("maker", "taker"))
+    elif kind == "move_margin":
+        adds = accounts.is_vault(facts["source"])
+    elif kind in options.KINDS:
+        adds = not portfolio.reduced(machine, step)
+    else:
+        adds = True
+    machine.need("I-38", not adds, f"{kind} in a pause")
+
+
+def _grew(machine: Machine, step: Step, account: int) -> bool:
+    market = step.action.facts["market"]
+    old = next((q for m, q, _ in step.before.positions.get(account, ()) if m == market), 0)
+    new = machine.twin.size(account, market)
+    return abs(new) > abs(old) or new * old < 0
+
+
 def i_05(machine: Machine, step: Step) -> None:
     """An action changes cash and positions of the accounts it names, of no other (funding, prices and
     charges act through indices: who is charged is I-26). Prices and donations name nobody.
@@ -338,5 +387,5 @@ def reached(machine: Machine, step: Step) -> None:
             machine.counts["market emptied"] += 1
 
 
-EVERY = (i_05, i_08_10, i_09, i_11, i_25_pools, i_27, i_29, i_34, i_36, i_39, i_40, reached)
+EVERY = (consent, i_05, i_08_10, i_09, i_11, i_25_pools, i_27, i_29, i_34, i_36, i_39, i_40, reached)
 OPTIONS = (*EVERY, portfolio.i_09_options, portfolio.i_29_modes, portfolio.i_33, portfolio.reached)

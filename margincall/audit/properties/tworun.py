@@ -6,7 +6,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from margincall.audit.machine import Machine
-from margincall.audit.operations import trades
+from margincall.audit.operations import prices, trades
 from margincall.audit.properties import probe
 from margincall.audit.properties.portfolio import dust
 from margincall.audit.world import MARKETS
@@ -104,6 +104,9 @@ def i_12(machine: Machine, draw) -> None:
     machine.need("I-12", two.equity - one.equity == paid and two.maintenance == one.maintenance, (one, two))
     market, size, entry = draw.choice(held)
     known = twin.markets[market]
+    if machine.observer:
+        _i_12_contracts(machine, (market, size, entry), cash, paid)
+        return
     quote = known.quote(now, twin.max_age)
     health = []
     for percent in (97, 100, 104, 137):
@@ -119,6 +122,43 @@ def i_12(machine: Machine, draw) -> None:
     machine.need("I-12", rising, lambda: (size, health))
 
 
+def _i_12_contracts(machine: Machine, position: tuple[int, int, int], cash: int, paid: int) -> None:
+    """I-12 on the contracts' own rule: a price published a step lower, the same, a step higher."""
+    engine, (market, size, _) = machine.protocol.markets, position
+    known = machine.twin.markets[market]
+    step = known.mark * known.rules.step // PPM
+    found, more = (probe.engine_margin(engine, c, (position,)) for c in (cash, cash + paid))
+    machine.need("I-12", more[0] - found[0] == paid and more[1:] == found[1:], lambda: (found, more))
+    health = []
+    for move in (-step, 0, step):
+        with probe.undone(machine, "I-12"):
+            machine.do(prices.report(machine, {market: max(known.mark + move, 1)}, 1))
+            found = probe.engine_margin(engine, cash, (position,))
+            health.append(found[0] - found[2])
+    if size < 0:
+        health.reverse()
+    machine.need("I-12", all(b >= a - 2 for a, b in pairwise(health)), lambda: (size, health))
+
+
+def _i_13_contracts(machine: Machine, ids: list[int]) -> None:
+    """I-13 without a twin: what the lens shows is what the clearinghouse judges by, what it calls
+    withdrawable and liquidatable follows from that, and the preview says a slice exactly where it is."""
+    house, protocol, rate = machine.world.house, machine.protocol, machine.twin.transfer_rate
+    for account, seen in zip(ids, protocol.lens.call("summaries", ids), strict=True):
+        equity, initial, maintenance, notional = house.call("margin", account)
+        cash = machine.twin.cash.get(account, 0)
+        kept = max(initial, -(-notional * rate // PPM))
+        left = max(min(cash, equity - kept), 0)
+        wanted = (equity, initial, maintenance, notional, left, equity < maintenance)
+        shown = (seen.equity, seen.initial, seen.maintenance, seen.notional)
+        shown = (*shown, seen.withdrawable, seen.liquidatable)
+        machine.need("I-13", shown == wanted, lambda s=shown, w=wanted: (s, w))
+        quanta, *standing, _ = protocol.liquidation.call("preview", account)
+        machine.need("I-13", (quanta > 0) == (equity < maintenance), lambda q=quanta: q)
+        if machine.twin.positions.get(account) or machine.twin.books.get(account):
+            machine.need("I-13", standing == [equity, maintenance], lambda s=standing: s)
+
+
 def i_13_views(machine: Machine, draw) -> None:
     """Every view says what the twin computes, for every account: margin summary, withdrawable, liquidatable,
     the preview of a liquidation; the rule of `margin` and of `close_out` are one.
@@ -128,6 +168,9 @@ def i_13_views(machine: Machine, draw) -> None:
         return
     ids = list(twin.holders())[:12] + machine.world.roots[:2]
     ids = [account for account in ids if machine.margin_of(account, now)]
+    if machine.observer:
+        _i_13_contracts(machine, ids)
+        return
     for account, seen in zip(ids, protocol.lens.call("summaries", ids), strict=True):
         found = machine.margin_of(account, now)
         same = (seen.equity, seen.initial, seen.maintenance, seen.notional) == tuple(found)
@@ -199,7 +242,8 @@ def i_15(machine: Machine, draw) -> None:
     cash = twin.cash.get(account, 0)
     engine = machine.protocol.markets
     seen = probe.engine_margin(engine, cash, held)
-    machine.need("I-15", seen == tuple(machine.margin_of(account, now)), lambda: seen)
+    if not machine.observer:
+        machine.need("I-15", seen == tuple(machine.margin_of(account, now)), lambda: seen)
     machine.need(
         "I-15", probe.engine_margin(engine, cash, held[::-1]) == seen, "the order of positions matters"
     )
