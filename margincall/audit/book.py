@@ -85,9 +85,10 @@ class OrderBook:
             return "order: cancelled"
         if lots <= 0 or used + lots > abs(order.size):
             return "order: size exceeded"
-        return None if self._signed_well(signed, now) else "order: bad signature"
+        return None if self.signed_well(signed, now) else "order: bad signature"
 
-    def _signed_well(self, signed: Signed, now: int) -> bool:
+    def signed_well(self, signed: Signed, now: int) -> bool:
+        """Whether who signed may sign for the account at `now`."""
         world, owner = self.world, signed.order.account >> 96
         if world.may(owner, signed.signer, 1, now):
             return True

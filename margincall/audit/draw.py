@@ -20,7 +20,7 @@ class Draw(Protocol):
 class RandomDraw:
     """Choices of `random.Random(seed)`: the same run for the same seed."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int | str) -> None:
         self._random = random.Random(seed)
         self._uniform = self._random.random
 

@@ -26,10 +26,16 @@ from margincall.model.margin import Margin
 from margincall.protocol.artifacts import Artifact
 
 ANY = "(any reason)"
+Deferral = tuple[int, int]
+"""Which act of the machine left it in the queue, and at what place."""
 
 
 class Violation(AssertionError):
-    """A property does not hold, or contracts and twin differ."""
+    """Property `name` does not hold, or ("differential") contracts and twin differ; `detail` says how."""
+
+    def __init__(self, message: str, name: str = "", detail: str = "") -> None:
+        super().__init__(message)
+        self.name, self.detail = name, detail
 
 
 class Action(NamedTuple):
@@ -113,13 +119,15 @@ class Machine:
         self.refusals: Counter = Counter()
         self.steps = 0
         self.queue: deque[Callable[[Machine], Action | None]] = deque()
+        self.deferred: deque[tuple[Deferral, Callable[[Machine], Action | None]]] = deque()
+        self.acts = 0
         self.history: deque[str] = deque(maxlen=25)
         self.trend = dict.fromkeys(MARKETS, 1)
         self.pending: list[tuple] = []
         self.slack = dict.fromkeys(MARKETS, 0)
         self.memory: dict[str, Any] = {}
         self._pick = operations.picker(setting)
-        self._properties = properties
+        self.properties = properties
         self._rates = properties.rates(setting) if rates is None else rates
         self._margins: tuple[int, dict] = (-1, {})
         operations.start(self)
@@ -127,15 +135,24 @@ class Machine:
     # ------------------------------------------------------------ driving
 
     def step(self, draw: Draw) -> Step | None:
-        """Draw one operation and do it; None when it had nothing to do."""
-        action = self.queue.popleft()(self) if self.queue else self._pick(self, draw)
-        if action is None:
-            return None
-        step = self.do(action)
-        for name, rate in self._rates.items():
-            if self.steps % rate == 0:
-                self._properties.run_sometimes(name, self, draw)
+        """Draw one operation, or take the next that an earlier one left in `queue`, and do it; None when
+        it had nothing to do."""
+        step = self.act(draw, self.deferred.popleft()[1] if self.deferred else None)
+        for name in self.due() if step else ():
+            self.properties.run_sometimes(name, self, draw)
         return step
+
+    def act(self, draw: Draw, deferred: Callable[[Machine], Action | None] | None = None) -> Step | None:
+        """Draw an operation, or make the deferred one; do it, and defer what it left in `queue`."""
+        action = deferred(self) if deferred else self._pick(self, draw)
+        self.deferred.extend(((self.acts, place), later) for place, later in enumerate(self.queue))
+        self.queue.clear()
+        self.acts += 1
+        return self.do(action) if action else None
+
+    def due(self) -> list[str]:
+        """The properties that are checked now and then whose turn it is after this step."""
+        return [name for name, rate in self._rates.items() if self.steps % rate == 0]
 
     def do(self, action: Action) -> Step:
         """Apply an action to the contracts and the twin, compare them, check every property."""
@@ -166,7 +183,7 @@ class Machine:
         if not ok:
             self.refusals[reason] += 1
         step = Step(action, now, ok, reason, before, result, receipt, self._touched(before), refusal)
-        self._properties.run_every_step(self, step)
+        self.properties.run_every_step(self, step)
         return step
 
     def compare(self, what: str, named: frozenset[int] = frozenset()) -> None:
@@ -187,7 +204,8 @@ class Machine:
             self.found.setdefault(name, self.steps)
             return
         lines = "\n  ".join(self.history)
-        raise Violation(f"{name}: {message}\n  setting {self.setting.name}, last actions:\n  {lines}")
+        text = f"{name}: {message}\n  setting {self.setting.name}, last actions:\n  {lines}"
+        raise Violation(text, name, message)
 
     def need(self, name: str, holds: bool, message: Any = "") -> None:
         """Fail unless `holds`; counts one check of the property."""

@@ -3,70 +3,69 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 
-from margincall.audit.properties import NOT_APPLICABLE
+from margincall.audit.properties import registry
+from margincall.audit.settings import Setting
 
-REQUIRED = (
-    "partial liquidation",
-    "full liquidation",
-    "insolvent liquidation",
-    "socialised liquidation",
-    "side charged",
-    "reward paid by insurance",
-    "liquidation of a vault",
-    "liquidation of several legs",
-    "liquidation in a pause",
-    "last position of a vault",
-    "switch near maintenance",
-    "switched there and back",
-    "switch_to_isolated ok",
-    "switch_to_cross ok",
-    "flip",
-    "partial reduction",
-    "boundary price ok",
-    "liquidation at the requirement",
-    "liquidation one unit above the requirement",
-    "liquidation one unit below the requirement",
-    "all that is withdrawable left",
-    "open interest cap hit",
-    "stale refused",
-    "grace refused",
-    "pause refused",
-    "denied mode refused",
-    "hostile token refused",
-    "nested call refused",
-    "stranger refused",
-    "self: order: self trade",
-    "self: liquidation: own account",
-    "self: margin: not vault and parent",
-    "donate ok",
-    "parameter tiers ok",
-    "everyone left",
-    "non-interference with a charge",
-)
-"""States without which a run says little; a long run over all settings fails when one was not reached."""
+REQUIRED = {
+    "partial liquidation": "always",
+    "full liquidation": "always",
+    "insolvent liquidation": "jumps",
+    "socialised liquidation": "jumps",
+    "side charged": "jumps",
+    "reward paid by insurance": "always",
+    "liquidation of a vault": "isolated",
+    "liquidation of several legs": "cross",
+    "liquidation in a pause": "always",
+    "last position of a vault": "isolated",
+    "switch near maintenance": "both",
+    "switched there and back": "cross",
+    "switch_to_isolated ok": "both",
+    "switch_to_cross ok": "both",
+    "flip": "always",
+    "partial reduction": "always",
+    "boundary price ok": "jumps",
+    "liquidation at the requirement": "jumps",
+    "liquidation one unit above the requirement": "jumps",
+    "liquidation one unit below the requirement": "jumps",
+    "all that is withdrawable left": "always",
+    "open interest cap hit": "always",
+    "stale refused": "jumps",
+    "grace refused": "jumps",
+    "pause refused": "always",
+    "denied mode refused": "always",
+    "hostile token refused": "hostile",
+    "nested call refused": "hostile",
+    "stranger refused": "always",
+    "self: order: self trade": "always",
+    "self: liquidation: own account": "always",
+    "self: margin: not vault and parent": "both",
+    "donate ok": "always",
+    "parameter tiers ok": "jumps",
+    "everyone left": "always",
+    "non-interference with a charge": "jumps",
+    "liquidation, portfolio: partial": "options",
+    "liquidation, portfolio: insolvent": "options",
+    "liquidation, cross with a book: partial": "options",
+    "liquidation, cross with a book: insolvent": "options",
+    "liquidated into a portfolio account": "options",
+    "liquidated into a cross account": "options",
+    "liquidation with spot": "options",
+    "mode switched near maintenance": "options",
+    "option flip": "options",
+    "option reduced": "options",
+    "option traded by a portfolio account": "options",
+    "settled at expiry": "options",
+    "settled late": "options",
+    "deficit of market 0 recorded": "options",
+    "market 0's deficit repaid": "options",
+    "dials tightened": "options",
+    "dense grid of prices": "options",
+    "cash owed against spot": "options",
+}
+"""States without which a run says little, and what a setting must offer (`Setting.offers`) for them."""
 
-WITH_OPTIONS = (
-    "liquidation, portfolio: partial",
-    "liquidation, portfolio: insolvent",
-    "liquidation, cross with a book: partial",
-    "liquidation, cross with a book: insolvent",
-    "liquidated into a portfolio account",
-    "liquidated into a cross account",
-    "liquidation with spot",
-    "mode switched near maintenance",
-    "option flip",
-    "option reduced",
-    "option traded by a portfolio account",
-    "settled at expiry",
-    "settled late",
-    "deficit of market 0 recorded",
-    "market 0's deficit repaid",
-    "dials tightened",
-    "dense grid of prices",
-    "cash owed against spot",
-)
-"""The same of the setting with options."""
 SELDOM = (
     "liquidation, portfolio: full",
     "liquidation, cross with a book: full",
@@ -78,26 +77,27 @@ SELDOM = (
 )
 """Of interest, and too rare for short runs."""
 
-APPLICABLE = tuple(f"I-{i:02d}" for i in range(1, 41) if f"I-{i:02d}" not in NOT_APPLICABLE)
+SUBJECTS = {
+    "I-24": "envelope",
+    "I-27": "isolated",
+    "I-30": "options",
+    "I-31": "options",
+    "I-32": "options",
+    "I-33": "options",
+}
+"""Properties that have a subject in some settings alone."""
 
 
-def missing(counts: Counter, checked: Counter) -> list[str]:
-    """Required states not reached and applicable properties never checked."""
-    unreached = [f"never reached: {name}" for name in (*REQUIRED, *WITH_OPTIONS) if not counts[name]]
-    return unreached + [f"never checked: {name}" for name in APPLICABLE if not checked[name]]
+def required(settings: Iterable[Setting]) -> list[str]:
+    """States that a run over these settings must reach."""
+    offered = frozenset().union(*(setting.offers for setting in settings))
+    return [name for name, needs in REQUIRED.items() if needs in offered]
 
 
-def options_lines(counts: Counter) -> list[str]:
-    """What a run of the setting with options reached, for people."""
-    return [f"  {name:60} {counts[name]:>8,}" for name in (*WITH_OPTIONS, *SELDOM)]
-
-
-def lines(counts: Counter, checked: Counter, refusals: Counter) -> list[str]:
-    """The counters of a run, for people."""
-    found = ["reached:"]
-    found += [f"  {name:45} {counts[name]:>8,}" for name in sorted(counts) if counts[name]]
-    found.append("refused, by reason:")
-    found += [f"  {name:45} {count:>8,}" for name, count in refusals.most_common()]
-    found.append("checked:")
-    found += [f"  {name:45} {checked[name]:>8,}" for name in (*APPLICABLE, "storage")]
-    return found + [f"  {name}: not applicable, {why}" for name, why in NOT_APPLICABLE.items()]
+def missing(settings: Iterable[Setting], counts: Counter, checked: Counter) -> list[str]:
+    """Required states not reached and properties never checked that these settings give a subject."""
+    settings = tuple(settings)
+    offered = frozenset().union(*(setting.offers for setting in settings))
+    unreached = [f"never reached: {name}" for name in required(settings) if not counts[name]]
+    ids = [id for id in registry.IDS if SUBJECTS.get(id, "always") in offered]
+    return unreached + [f"never checked: {id}" for id in ids if not checked[id]]

@@ -19,12 +19,13 @@ OPTIONS = {
     3: OptionSpec(10**8 // 2, PortfolioTerms(40, 3 * STEP, 100_000, 10_000), VOLS),
 }
 EDGE_MARKS = {1: 60_000 * 10**6, 2: 2**39, 3: 50_000}
+CROSS, ISOLATED, PORTFOLIO, BOTH = "cross", "isolated", "portfolio", "both"
 
 
 class Setting(NamedTuple):
     """One deployment. `envelope`: prices move one step at most and keepers liquidate after each;
     `hostile`: the token is one whose transfers can be told to misbehave; `options`: all markets carry
-    options, accounts may be PORTFOLIO, spot tokens are collateral."""
+    options, accounts may be PORTFOLIO, spot tokens are collateral; `accounts`: what holds perps."""
 
     name: str
     spec: ProtocolSpec
@@ -32,6 +33,15 @@ class Setting(NamedTuple):
     hostile: bool = False
     envelope: bool = False
     options: bool = False
+    accounts: str = BOTH
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """What can be reached here at all; `report.REQUIRED` names what a state needs."""
+        found = {"always", self.accounts} | ({CROSS, ISOLATED} if self.accounts == BOTH else set())
+        found |= {"envelope"} if self.envelope else {"jumps"}
+        found |= {name for name in ("hostile", "options") if getattr(self, name)}
+        return frozenset(found)
 
 
 def _terms(edge: int, imf: int, mmf: int, maker_fee: int, taker_fee: int, multiple: int) -> Terms:
@@ -83,6 +93,22 @@ SETTINGS = {
         Setting("portfolio", _with_options(_spec(6, 300, (200, 500), 60_000)), BASE_MARKS, options=True),
     )
 }
-"""By name: plain; thin insurance (deficits are socialised); 18 decimals, edge prices and no fees; a hostile
-token of 8 decimals; prices inside the envelope with keepers that never sleep; options on all markets,
-portfolio accounts and spot collateral."""
+ABOUT = {
+    "plain": "6 decimals, insurance that lasts",
+    "thin": "insurance of 5 USD: deficits are socialised",
+    "wide": "18 decimals, prices at the edges of their range, no fees",
+    "hostile": "a token of 8 decimals whose transfers are told to misbehave",
+    "envelope": "prices move one step at most between liquidations by keepers that never sleep",
+    "portfolio": "options on all markets, portfolio accounts, spot as collateral",
+}
+
+
+def of_mode(mode: str | None) -> tuple[Setting, ...]:
+    """The settings of a mode: None all; "cross" and "isolated" those without options, where takers and makers
+    are root accounts (and have no vaults) or vaults; "portfolio" the one with options."""
+    if mode is None:
+        return tuple(SETTINGS.values())
+    plain = [setting for setting in SETTINGS.values() if not setting.options]
+    if mode == PORTFOLIO:
+        return tuple(setting for setting in SETTINGS.values() if setting.options)
+    return tuple(setting._replace(accounts=mode) for setting in plain)

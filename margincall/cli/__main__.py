@@ -1,3 +1,4 @@
 from margincall.cli import main
 
-main()
+if __name__ == "__main__":  # the workers of an audit import this file too
+    main()

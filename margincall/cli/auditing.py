@@ -2,39 +2,161 @@
 
 from __future__ import annotations
 
-from time import perf_counter
+import json
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import click
 
-from margincall.cli.shared import compile_contracts
+from margincall.cli.shared import compile_contracts, console_for, write
+
+STEPS = 36_000
+VIOLATED, TOO_LITTLE, INTERRUPTED = 1, 3, 130
 
 
 @click.group(invoke_without_command=True)
-@click.option("--steps", type=click.IntRange(1), default=36_000, show_default=True, help="Steps in all.")
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Seed of the histories.")
+@click.option(
+    "--steps",
+    type=click.IntRange(1),
+    metavar="N",
+    help=f"Steps in all, equally over workers and settings. [default: {STEPS:,}, or what --minutes allow]",
+)
+@click.option("--minutes", type=click.FloatRange(0, min_open=True), metavar="M", help="Stop after M minutes.")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Same seed, same run.")
+@click.option(
+    "--mode",
+    type=click.Choice(["cross", "isolated", "portfolio"]),
+    help="One kind of accounts alone: root accounts without vaults; trades from vaults; options, spot and"
+    " portfolio margin. [default: all]",
+)
+@click.option(
+    "--setting", multiple=True, metavar="NAME", help="Of these deployments alone; --settings lists them."
+)
+@click.option("--settings", "list_settings", is_flag=True, help="List the deployments and stop.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes to share the steps.",
+)
+@click.option(
+    "--json",
+    "record_file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("build/audit.json"),
+    show_default=True,
+    metavar="FILE",
+    help="Where the record of the run goes.",
+)
+@click.option("--quiet", is_flag=True, help="No line that moves.")
 @click.pass_context
-def audit(context: click.Context, steps: int, seed: int) -> int | None:
+def audit(
+    context: click.Context, steps, minutes, seed, mode, setting, list_settings, workers, record_file, quiet
+) -> int | None:
     """Drive the contracts with generated histories and check forty properties after every step.
 
-    Exit code 1 on a violation, 3 when the run did not reach what it must.
+    The histories run on the real contracts (embedded EVM) and on their exact twin; prices, money and time go
+    to the edges where liquidation logic breaks. At the end: which states were reached and how often each
+    property was really checked.
+
+    Exit codes: 0 passed, 1 a property is violated, 2 bad input, 3 nothing violated, but the run reached too
+    little to say so (more steps do), 130 interrupted (what was done is printed and written).
+
+    \b
+    margincall audit                                      some minutes, all settings
+    margincall audit --minutes 60 --workers 2 --seed 7    an hour on two cores
+    margincall audit --mode portfolio --steps 5000        options, spot and portfolio margin alone
     """
     if context.invoked_subcommand:
         return None
-    from margincall.audit import running
-    from margincall.audit.machine import Violation
-    from margincall.audit.report import lines, missing
+    from margincall.audit import running, tables
+    from margincall.audit.record import record
 
-    compile_contracts()
-    started = perf_counter()
+    if list_settings:
+        return _list_settings()
+    settings = _settings(mode, setting)
+    if steps is None and minutes is None:
+        steps = STEPS
+    plan = running.Plan(steps, minutes and minutes * 60, seed, settings, workers)
+    write(record_file, "")  # a path that cannot be written is heard of now
+    compile_contracts(quiet)
+    with _interruptible() as interrupted, _line(quiet) as say:
+        tally = running.run(plan, lambda found: say(tables.live_line(plan, found)), interrupted)
+    found = record(plan, tally, mode, interrupted())
+    write(record_file, json.dumps(found, indent=2) + "\n")
+    console = console_for()
+    tables.print_run(console, found)
+    console.print(f"Written: {record_file}", soft_wrap=True)
+    return _verdict(found)
+
+
+def _verdict(found: dict) -> int:
+    for violation in found["violations"]:
+        click.echo(f"\nVIOLATED: {violation['text']}")
+    if found["violations"]:
+        return VIOLATED
+    if found["interrupted"]:
+        click.echo("interrupted: the tables hold what was done until then", err=True)
+        return INTERRUPTED
+    if found["unmet"]:
+        click.echo("\nNothing is violated, but the run reached too little:")
+        for one in found["unmet"]:
+            click.echo(f"  {one}")
+        return TOO_LITTLE
+    click.echo("passed")
+    return 0
+
+
+def _settings(mode: str | None, names: tuple[str, ...]) -> tuple:
+    from margincall.audit.settings import SETTINGS, of_mode
+
+    for name in names:
+        if name not in SETTINGS:
+            raise click.BadParameter(
+                f"{name!r} is not a setting; expected one of {', '.join(SETTINGS)}", param_hint="--setting"
+            )
+    chosen = tuple(one for one in of_mode(mode) if not names or one.name in names)
+    if not chosen:
+        raise click.BadParameter(
+            f"{', '.join(names)}: not a setting of --mode {mode}; leave one of the two options out",
+            param_hint="--setting",
+        )
+    return chosen
+
+
+def _list_settings() -> None:
+    from margincall.audit.settings import ABOUT
+
+    for name, about in ABOUT.items():
+        click.echo(f"{name:12}{about}")
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """Ctrl-C ends the run after its step; a second one ends the program."""
+    heard = []
+
+    def hear(number, frame) -> None:
+        if heard:
+            raise KeyboardInterrupt
+        heard.append(number)
+
+    before = signal.signal(signal.SIGINT, hear)
     try:
-        machine = running.run(steps, seed, say=click.echo)
-    except Violation as violation:
-        click.echo(str(violation))
-        return 1
-    seconds = perf_counter() - started
-    click.echo("\n".join(lines(machine.counts, machine.checked, machine.refusals)))
-    click.echo(f"{steps:,} steps in {seconds:,.1f} s: {steps / seconds:,.0f} a second")
-    unmet = missing(machine.counts, machine.checked)
-    for one in unmet:
-        click.echo(one)
-    return 3 if unmet else 0
+        yield lambda: bool(heard)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _line(quiet: bool) -> Iterator[Callable[[str], None]]:
+    """A line that moves on standard error; none where that is no terminal."""
+    console = console_for(stderr=True)
+    if quiet or not console.is_terminal:
+        yield lambda text: None
+        return
+    with console.status("deploying") as status:
+        yield status.update

@@ -7,19 +7,21 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from margincall.audit.draw import RandomDraw
 from margincall.audit.machine import Machine, Violation
-from margincall.audit.report import APPLICABLE, lines, missing
-from margincall.audit.running import run
-from margincall.audit.settings import EDGE_MARKS, SETTINGS, Setting
+from margincall.audit.report import missing
+from margincall.audit.running import Plan, run
+from margincall.audit.settings import SETTINGS, Setting
+from margincall.audit.tables import live_line
 
 STEPS = 36_000  # equally over the settings
 
 
 def test_random_runs_reach_what_they_must(record_property):
-    machine = run(STEPS, seed=7)
-    report = lines(machine.counts, machine.checked, machine.refusals)
-    record_property("summary", "\n".join([f"the property machine, {STEPS:,} steps", *report]))
-    assert machine.checked["storage"] >= STEPS
-    assert not missing(machine.counts, machine.checked)
+    plan = Plan(STEPS, seed=7)
+    tally = run(plan)
+    assert not tally.failures, tally.failures[0].text
+    record_property("summary", live_line(plan, tally))
+    assert tally.checked["storage"] >= STEPS
+    assert not missing(plan.settings, tally.counts, tally.checked)
 
 
 def drive(machine, draw, times):
@@ -59,11 +61,6 @@ def test_the_machine_notices(break_it, name):
     break_it(machine)
     with pytest.raises(Violation, match=name):
         drive(machine, draw, 300)
-
-
-def test_every_applicable_id_has_a_property():
-    assert len(APPLICABLE) == 40
-    assert EDGE_MARKS[2] >= 2**39
 
 
 class HypothesisDraw:

@@ -17,7 +17,7 @@ from margincall.audit.operations import (
     token,
     trades,
 )
-from margincall.audit.settings import Setting
+from margincall.audit.settings import CROSS, Setting
 
 COMMON = {
     prices.step_inside: 20,
@@ -45,6 +45,7 @@ COMMON = {
     boundary.boundary: 3,
     token.wallet_answer: 1,
 }
+VAULTS = (trades.switch_to_isolated, trades.switch_to_cross, money.move_margin)
 WILD = {prices.jump: 2, prices.silence: 1}
 """Outside the price envelope: jumps, and silences after which prices are stale."""
 OPTIONS = {
@@ -74,6 +75,9 @@ HOSTILE = {token.set_mode: 5, token.blacklist: 2}
 def picker(setting: Setting) -> Callable:
     """The weighted choice of a setting: `pick(machine, draw) -> Action | None`."""
     weights = dict(COMMON)
+    if setting.accounts == CROSS:
+        for operation in VAULTS:
+            del weights[operation]
     if setting.envelope:
         return _envelope(weights)
     weights |= WILD

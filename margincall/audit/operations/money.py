@@ -270,5 +270,5 @@ def move(
         lambda now: model_move(twin, now, source, target, amount),
         frozenset([source, target]),
         refusal,
-        facts={"amount": amount, "exact": exact, "source": source},
+        facts={"amount": amount, "exact": exact, "source": source, "target": target},
     )

@@ -71,8 +71,8 @@ def settle(machine: Machine, maker: Signed, taker: Signed, lots: int, kind: str 
         frozenset((make.account, take.account)),
         refusal,
         done=done,
-        facts={"maker": make.account, "taker": take.account, "instrument": make.market, "size": size,
-               "price": make.price},
+        facts={"maker": make.account, "taker": take.account, "signed": (maker, taker),
+               "instrument": make.market, "size": size, "price": make.price},
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from margincall.audit.book import Signed
 from margincall.audit.machine import Action, Machine
+from margincall.audit.settings import BOTH, CROSS
 from margincall.audit.world import MARKETS
 from margincall.model import (
     Refused,
@@ -85,7 +86,8 @@ def settle(machine: Machine, maker: Signed, taker: Signed, lots: int, kind: str 
         parties(make.account, take.account),
         refusal,
         done=done,
-        facts={"maker": maker, "taker": taker, "market": make.market, "size": size, "price": make.price,
+        facts={"maker": maker, "taker": taker, "signed": (maker, taker), "market": make.market,
+               "size": size, "price": make.price,
                "margins": {make.account: _part(make, lots), take.account: _part(take, lots)}},
     )  # fmt: skip
 
@@ -95,7 +97,9 @@ def _part(order: Order, lots: int) -> int:
 
 
 def _account(machine: Machine, draw, root: int, market: int, isolated: int) -> int:
-    if not draw.chance(isolated):
+    """A root account, or (in `isolated` of a hundred, where the setting has both) its vault."""
+    held_by = machine.setting.accounts
+    if held_by == CROSS or (held_by == BOTH and not draw.chance(isolated)):
         return root
     number = 1 if draw.chance(15) else 0
     return accounts.vault(root, market if not draw.chance(1) else market % 3 + 1, number)

@@ -58,7 +58,8 @@ def rates(setting: Setting) -> dict[str, int]:
 def run_every_step(machine: Machine, step: Step) -> None:
     """State and transition properties. A refused step changed nothing (storage was compared)."""
     if not step.ok:
-        transition.refused(machine, step)
+        for check in transition.REFUSED:
+            check(machine, step)
         return
     options = machine.setting.options
     for check in state.OPTIONS if options else state.EVERY:

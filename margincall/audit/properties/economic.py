@@ -14,9 +14,10 @@ USD = 10**6
 
 
 def i_22(machine: Machine, draw) -> None:
-    """A set S that trades, moves margin, switches and liquidates only among itself at constant prices:
-    out_S - in_S + Eq_S <= 0, and no pool's insurance falls. (All traders together inside the envelope:
-    the setting "envelope" and I-24.)
+    """S acts only on itself: out_S - in_S + Eq_S <= 0 and no pool's I falls
+
+    It trades, moves margin, switches and liquidates at constant prices. (All traders together inside the
+    envelope: the setting "envelope" and I-24.)
     """
     with probe.undone(machine, "I-22"):
         probe.open_doors(machine)
@@ -141,7 +142,9 @@ def _worth_of(machine: Machine, roots: set[int]) -> int | None:
 
 
 def i_28(machine: Machine, draw) -> None:
-    """The same trace with and without all that happens in pool k (two newcomers' vaults trade with each
+    """the same trace with and without pool k's events: C, q, I, D of every other pool identical
+
+    (Two newcomers' vaults trade with each
     other, the price of k jumps, one is insolvent, liquidated and socialised): cash, positions, insurance
     of all other pools, other markets' charges and deficits are identical; equity changes only of holders of
     the charged side of k, each by |q_i| dS / 1e10 (two units of rounding).

@@ -43,7 +43,7 @@ def sizes(words) -> dict[tuple, int]:
 # ------------------------------------------------------------ after every step
 
 
-def i_03_04(machine: Machine, step: Step) -> None:
+def i_03_04_33_books(machine: Machine, step: Step) -> None:
     """I-03: over all accounts every instrument's sizes sum to zero, and so do forwards and money of every
     (market, expiry) that nobody has settled; spot sums to what Collateral says it holds, and it holds that.
     I-04: so the books' total value does not depend on price. I-33: unsettled == - sum of what those still
@@ -166,9 +166,11 @@ def i_29_modes(machine: Machine, step: Step) -> None:
 
 
 def i_33(machine: Machine, step: Step) -> None:
-    """sum of long and short payoffs == 0 (with I-03 and `unsettled`); each account is paid once, exactly
-    sum q max(P - K, 0) (puts: K - P; futures: q P - entry) at the one price fixed for the series, whenever
-    and in whatever order; what a flat account cannot pay is paid by insurance, the rest recorded as D[0].
+    """sum of long and short payoffs == 0; each account once, exactly, at P(T) whenever it is settled
+
+    (With I-03 and `unsettled`.) Paid is sum q max(P - K, 0) (puts: K - P; futures: q P - entry) at the one
+    price fixed for the series, whenever and in whatever order; what a flat account cannot pay is paid by
+    insurance, the rest recorded as D[0].
     """
     if step.action.kind != "settle":
         return
@@ -238,14 +240,11 @@ def _maintenance(machine: Machine, step: Step) -> int:
     return machine.margin_of(step.action.facts["victim"], step.now).maintenance
 
 
-def i_18_20(machine: Machine, step: Step, old, new) -> None:
-    """Accounts with a book, where the requirement is no sum: a slice leaves H' >= H (it is homogeneous of
-    degree one only up to whole contracts, so MM' <= MM is counted, not required). I-20: 0 <= Eq - Eq' <=
-    penalty before absorption, the penalty at most kappa MM under portfolio margin, and what Eq covers.
+def i_20_books(machine: Machine, step: Step, old, new) -> None:
+    """0 <= Eq - Eq' <= penalty before absorption, the penalty at most kappa MM under portfolio margin, and
+    what Eq covers.
     """
     plan, outcome = step.result
-    if not plan.full:
-        machine.need("I-18", new.equity - new.maintenance >= old.equity - old.maintenance, (old, new))
     cost = old.equity + plan.credit + outcome.shortfall - new.equity
     slack = 2 * len(plan.closes) + dust(machine)
     machine.need("I-20", -slack <= cost <= plan.penalty + slack, lambda: (cost, plan, old, new))
@@ -254,7 +253,7 @@ def i_18_20(machine: Machine, step: Step, old, new) -> None:
         machine.need("I-20", plan.penalty <= -(-old.maintenance * 100_000 // PPM), lambda: (plan, old))
 
 
-def i_19(machine: Machine, step: Step) -> None:
+def i_19_books(machine: Machine, step: Step) -> None:
     """The slice taken restores Eq >= 1.2 MM (or the caller asked for less), the quantum before it does not;
     the whole account goes only when Eq < penalty or nothing would stay.
     """

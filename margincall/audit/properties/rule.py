@@ -81,7 +81,9 @@ def i_04_books(machine: Machine, draw) -> None:
 
 
 def i_30(machine: Machine, draw) -> None:
-    """H(A+B) >= H(A) + H(B) and R(A+B) <= R(A) + R(B) + errors (netting gives charges for the curves'
+    """R(A+B) <= R(A) + R(B); R <= sum of standalone worsts; only bought options: R <= value
+
+    H(A+B) >= H(A) + H(B) and R(A+B) <= R(A) + R(B) + errors (netting gives charges for the curves'
     error back, in equity); R <= max(sum of each underlying's own worst, floor); only bought options:
     R <= what they are worth (+ 1.4 of the curves' errors).
     """
@@ -129,7 +131,9 @@ def _bought(segment: Segment) -> list[list[int]]:
 
 
 def i_31(machine: Machine, draw) -> None:
-    """In each underlying: MM + (exact value - Eq) >= worst loss of exact Black-76 over a dense grid of moves
+    """MM >= worst loss of a dense price/vol grid - grid slack; more scenarios never lower MM; MM >= floor(N)
+
+    In each underlying: MM + (exact value - Eq) >= worst loss of exact Black-76 over a dense grid of moves
     within the range, volatility up and down, less the grid's slack (a bought option is convex between two
     prices of the rule: a quarter of their distance a coin; a range between two steps is covered at the
     nearer one, and by a share of the farther one's loss). Fewer scenarios never ask more. MM >= floor.
@@ -222,7 +226,9 @@ def _between_steps(perps, words, risk: portfolio.Risk, market: int) -> mpf:
 
 
 def i_32(machine: Machine, draw) -> None:
-    """Every put as a call and a future sold at its strike, and the other way round: the same payoff at any
+    """equal payoff at expiry (parity, box, butterfly) => equal expiry loss and equal MM
+
+    Every put as a call and a future sold at its strike, and the other way round: the same payoff at any
     price and the same margin to the unit. Call and put butterflies likewise. A box added changes equity by
     what it pays and the requirement by no more than the curves' error (the floor of calls sold aside).
     """

@@ -10,17 +10,19 @@ from margincall.model.arithmetic import INDEX_SCALE, PPM
 
 
 def i_01(machine: Machine, step: Step) -> None:
-    """sum C + sum M + sum I + FEE + RES - sum entries == V + sum D, exactly: the clearing account CLR is
-    minus the sum of entries (a position's unrealised side), and what the token holds above the claims is
-    to the unit the donations and the dust of deposits and withdrawals.
+    """sum C + sum M + sum I + FEE + RES - sum e == V + sum D - donations and dust
+
+    Exactly: the clearing account CLR is minus the sum of entries (a position's unrealised side), and what the
+    token holds above the claims is to the unit the donations and the dust of deposits and withdrawals.
     """
     residual = machine.twin.residual(machine.world.held, machine.world.scale)
     machine.need("I-01", residual == machine.world.extra, lambda: f"{residual} != {machine.world.extra}")
 
 
-def i_03_04_23(machine: Machine, step: Step) -> None:
-    """I-03: sum_a q == 0 and OI == sum max(q, 0) in every market; an account's positions are of distinct
-    markets, a vault has one and of its own. I-23: no asset, no debt: who has no position has cash >= 0.
+def i_03(machine: Machine, step: Step) -> None:
+    """sum_a q[a,m] == 0 and OI[m] == sum_a max(q, 0)
+
+    In every market; an account's positions are of distinct markets, a vault has one and of its own.
     """
     twin = machine.twin
     net, longs = dict.fromkeys(MARKETS, 0), dict.fromkeys(MARKETS, 0)
@@ -37,14 +39,24 @@ def i_03_04_23(machine: Machine, step: Step) -> None:
             machine.need("I-03", len({market for market, _, _ in positions}) == len(positions), positions)
     interest = {market: twin.open_interest.get(market, 0) for market in MARKETS}
     machine.need("I-03", not any(net.values()) and interest == longs, lambda: (net, interest, longs))
+
+
+def i_23(machine: Machine, step: Step) -> None:
+    """no asset, no debt: flat(a) => C[a] >= 0; a liquidated account ends flat without debt, or with positions
+
+    After every action here, after each liquidation (a vault keeps nothing) in `i_23_clean`, and in i_17: at
+    most three calls end it.
+    """
+    twin = machine.twin
     debts = [a for a, cash in twin.cash.items() if cash < 0 and twin.is_flat(a)]
     machine.need("I-23", not debts, lambda: f"debt without position: {[hex(a) for a in debts]}")
 
 
 def i_04(machine: Machine, step: Step) -> None:
-    """|sum_a Eq(a; P, F) - sum_a Eq(a; P', F')| <= number of positions, for any P' and F': every market's
-    values sum to -(S_long + S_short) * OI but for a unit of rounding each (sum e + CLR == 0 is part of
-    I-01: entries and realised P&L share one ledger).
+    """|sum_a Eq(a; P, F) - sum_a Eq(a; P', F')| <= number of positions, for all P', F'
+
+    Every market's values sum to -(S_long + S_short) * OI but for a unit of rounding each (sum e + CLR == 0 is
+    part of I-01: entries and realised P&L share one ledger).
     """
     twin = machine.twin
     market = MARKETS[machine.steps % 3]
@@ -59,10 +71,11 @@ def i_04(machine: Machine, step: Step) -> None:
 
 
 def i_07(machine: Machine, step: Step) -> None:
-    """sum withdrawable + sum I + FEE <= V + sum_a max(-Eq(a), 0): deficits that winners still owe are
-    already out of their equity, so they need not be added to V. With options: + D[0], which no winner
-    owes, + the spot that backs cash below zero: it lies in Collateral, not in V (every fifth step; not
-    while a series is unsettled, whose holders have no equity until then).
+    """sum withdrawable + sum I + FEE <= V + sum_a max(-Eq(a), 0)
+
+    Deficits that winners still owe are already out of their equity, so they need not be added to V. With
+    options: + D[0], which no winner owes, + the spot that backs cash below zero: it lies in Collateral, not
+    in V (every fifth step; not while a series is unsettled, whose holders have no equity until then).
     """
     if machine.setting.options and machine.steps % 5:
         return
@@ -88,9 +101,10 @@ def i_07(machine: Machine, step: Step) -> None:
 
 
 def i_26_backed(machine: Machine, step: Step) -> None:
-    """I-26, the sum over holders: D[m] <= (S_long + S_short) * OI / 1e10 <= D[m] + slack: the sides owe
-    together at least the deficit on record, and more only by what was rounded against them (two units a
-    posted leg, OI / 1e10 + 1 a charge) since the market was last empty.
+    """D[m] <= (S_long + S_short) * OI / 1e10 <= D[m] + slack
+
+    The sum over holders: the sides owe together at least the deficit on record, and more only by what was
+    rounded against them (two units a posted leg, OI / 1e10 + 1 a charge) since the market was last empty.
     """
     twin = machine.twin
     for market in MARKETS:
@@ -126,5 +140,5 @@ def _social(machine: Machine, market: int) -> tuple[int, int]:
     return known.social_long, known.social_short
 
 
-EVERY = (slack, i_01, i_03_04_23, i_04, i_07, i_26_backed)
-OPTIONS = (*EVERY, portfolio.i_03_04)
+EVERY = (slack, i_01, i_03, i_23, i_04, i_07, i_26_backed)
+OPTIONS = (*EVERY, portfolio.i_03_04_33_books)

@@ -9,6 +9,7 @@ from margincall.audit.properties import portfolio
 from margincall.audit.world import MARKETS, slot_of
 from margincall.model import accounts
 from margincall.model.arithmetic import FUNDING_SCALE, PPM
+from margincall.model.margin import Margin
 
 PRICES = ("price", "jump", "silence", "end of silence", "boundary price", "bad report")
 TRADES = ("trade", "reduce", "odd order")
@@ -17,13 +18,15 @@ STOPPED_BY_PAUSE = (
     *(*TRADES, *SWITCHES, "withdraw", "close_account", "move_margin"),
     *(*options.KINDS, "switch_mode", "withdraw spot"),
 )
+SELF = (*TRADES, *options.KINDS, "liquidate", "move_margin")
 OWN_ACTS = ("withdraw", "move_margin", *TRADES, *SWITCHES)
 
 
-def refused(machine: Machine, step: Step) -> None:
-    """I-38: a refused call changed nothing (all storage was compared), and a pause refuses only what adds
-    risk or takes money out. I-06, I-39: trades with oneself, liquidating oneself and strangers' calls are
-    among the refused. I-36: a stale price refuses.
+def i_38(machine: Machine, step: Step) -> None:
+    """refused => no state changed; paused => only what adds risk or takes money out is refused
+
+    Of every refused action (all storage was compared). That deposits and reductions do go through in a pause
+    is shown in i_10_reduce, that no third party's transfer stops a liquidation in i_17.
     """
     kind, reason = step.action.kind, step.reason
     machine.need("I-38", not step.touched, step.touched)
@@ -37,11 +40,41 @@ def refused(machine: Machine, step: Step) -> None:
             machine.need("I-38", not reduces, "a reduction of options was refused in a pause")
         if kind == "move_margin":
             machine.need("I-38", accounts.is_vault(step.action.facts["source"]), "adding margin was refused")
-    if kind == "stranger":
-        machine.need("I-39", True)
-    if reason in ("order: self trade", "liquidation: own account", "margin: not vault and parent"):
-        machine.need("I-06", True)
-        machine.counts[f"self: {reason}"] += 1
+
+
+def i_06(machine: Machine, step: Step) -> None:
+    """trade(a, a), liquidate(a by a), move(a, a): state' == state, or it is refused
+
+    They are drawn on purpose; each must be refused for what it is or for another reason, and none succeeds
+    (`i_06_done`).
+    """
+    if _with_itself(step):
+        machine.need("I-06", not step.touched, step.touched)
+    if step.reason in ("order: self trade", "liquidation: own account", "margin: not vault and parent"):
+        machine.counts[f"self: {step.reason}"] += 1
+
+
+def i_06_done(machine: Machine, step: Step) -> None:
+    """No action of an owner with himself succeeded."""
+    if step.action.kind in SELF:
+        machine.need("I-06", not _with_itself(step), step.action.kind)
+
+
+def _with_itself(step: Step) -> bool:
+    """Whether an owner trades with himself, liquidates himself or moves margin from an account to itself."""
+    facts, kind = step.action.facts, step.action.kind
+    if kind == "liquidate":
+        return facts["victim"] >> 96 == facts["taker"] >> 96
+    if kind == "move_margin":
+        return facts["source"] == facts["target"]
+    if kind in TRADES:
+        return facts["maker"].order.account >> 96 == facts["taker"].order.account >> 96
+    return kind in options.KINDS and facts["maker"] >> 96 == facts["taker"] >> 96
+
+
+def count_refusals(machine: Machine, step: Step) -> None:
+    """Counts refusals worth reaching; I-07: that the token balance is short needs somebody insolvent."""
+    reason = step.reason
     if reason == "price: stale":
         machine.counts["stale refused"] += 1
     if reason == "clearing: open interest cap":
@@ -57,6 +90,11 @@ def refused(machine: Machine, step: Step) -> None:
         machine.counts["hostile token refused"] += 1
     if reason == "liquidation: grace after outage":
         machine.counts["grace refused"] += 1
+
+
+def i_16_refused(machine: Machine, step: Step) -> None:
+    """Refused as healthy => Eq >= MM."""
+    kind, reason = step.action.kind, step.reason
     if kind == "liquidate" and reason == "liquidation: healthy":
         _at_boundary(machine, step)
         found = step.before.margins[step.action.facts["victim"]]
@@ -102,10 +140,8 @@ def consent(machine: Machine, step: Step) -> None:
     """
     reason = step.refusal
     name = next((i for start, i in MUST_REFUSE if reason and reason.startswith(start)), "I-39")
-    machine.need(name, reason is None, lambda: f"{step.action.kind} succeeded, though {reason}")
-    facts = step.action.facts
-    if facts.get("maker") is not None and step.action.kind in TRADES:
-        machine.need("I-06", facts["maker"].order.account >> 96 != facts["taker"].order.account >> 96)
+    if reason is not None:
+        machine.fail(name, f"{step.action.kind} succeeded, though {reason}")
     if machine.twin.paused and step.action.kind in STOPPED_BY_PAUSE and step.action.kind != "pause":
         _stopped(machine, step)
 
@@ -131,34 +167,51 @@ def _grew(machine: Machine, step: Step, account: int) -> bool:
 
 
 def i_05(machine: Machine, step: Step) -> None:
-    """An action changes cash and positions of the accounts it names, of no other (funding, prices and
-    charges act through indices: who is charged is I-26). Prices and donations name nobody.
+    """b not named in the call => C[b], M[b,k], q[b] unchanged
+
+    (Funding, prices and charges act through indices: who is charged is I-26). Prices and donations name
+    nobody.
     """
     others = step.touched - step.action.named
     machine.need("I-05", not others, lambda: f"{step.action.kind} touched {[hex(a) for a in others]}")
 
 
-def i_08_10(machine: Machine, step: Step) -> None:
-    """I-08: H(a) >= 0 before => H'(a) >= 0 after, at the same prices and second, for every account the
-    action touched; the others are as before. I-10: H(a) < 0 => H'(a) >= H(a). Prices, time and announced
-    parameters may lower health; so may a socialised deficit (I-26 bounds it).
+def i_08(machine: Machine, step: Step) -> None:
+    """H(a) >= 0 and the action is none of {price, time, parameter, liquidation} => H'(a) >= 0, for all a
+
+    At the same prices and second, for every account the action touched; the others are as before. A
+    socialised deficit may lower health (I-26 bounds it).
     """
+    for account, old, new in _judged(machine, step):
+        if old.equity >= old.maintenance:
+            healthy = new.equity >= new.maintenance
+            machine.need("I-08", healthy, lambda a=account, o=old, n=new: (hex(a), o, n))
+
+
+def i_10(machine: Machine, step: Step) -> None:
+    """H(a) < 0 and the owner acts => H'(a) >= H(a); for every q != 0 a reduction exists that succeeds
+
+    The second part is i_10_reduce.
+    """
+    for account, old, new in _judged(machine, step):
+        if old.equity < old.maintenance:
+            better = new.equity - new.maintenance >= old.equity - old.maintenance
+            machine.need("I-10", better, lambda a=account, o=old, n=new: (hex(a), o, n))
+
+
+def _judged(machine: Machine, step: Step) -> list[tuple[int, Margin, Margin]]:
+    """(account, margin before, margin after) of the accounts touched, where both can be told."""
     if step.action.kind == "liquidate":
-        return
-    for account in step.touched:
-        old, new = step.before.margins.get(account), machine.margin_of(account, step.now)
-        if old is None or new is None:
-            continue
-        before, after = old.equity - old.maintenance, new.equity - new.maintenance
-        if before >= 0:
-            machine.need("I-08", after >= 0, lambda a=account, o=old, n=new: (hex(a), o, n))
-        else:
-            machine.need("I-10", after >= before, lambda a=account, o=old, n=new: (hex(a), o, n))
+        return []
+    margins = ((a, step.before.margins.get(a), machine.margin_of(a, step.now)) for a in step.touched)
+    return [found for found in margins if found[1] and found[2]]
 
 
 def i_09(machine: Machine, step: Step) -> None:
-    """Risk up (|q| rises, or its sign flips) => Eq' >= IM'. And IM leaves a gap to liquidation: in every
-    tier imf >= mmf + penalty + fee, and mmf covers one price step and the penalty after it.
+    """risk up (|q| rises, or its sign flips) => Eq' >= IM'; imf >= mmf + penalty + fee, mmf >= step + penalty
+
+    IM leaves a gap to liquidation in every tier, and MM covers one price step and the penalty after it: of
+    parameters, whenever they change.
     """
     if step.action.kind.startswith("parameter"):
         for known in machine.twin.markets.values():
@@ -181,8 +234,10 @@ def i_09(machine: Machine, step: Step) -> None:
 
 
 def i_11(machine: Machine, step: Step) -> None:
-    """x <= min(C, Eq - max(IM, lambda N)) of the account that money leaves; what was computed as exactly
-    withdrawable may leave (the operation draws it and one unit more, which is refused).
+    """x <= min(C[a], Eq - max(IM, lambda N)) of what leaves an account
+
+    What was computed as exactly withdrawable may leave (the operation draws it and one unit more, which is
+    refused).
     """
     facts, kind = step.action.facts, step.action.kind
     if kind not in ("withdraw", "move_margin"):
@@ -199,7 +254,9 @@ def i_11(machine: Machine, step: Step) -> None:
 
 
 def i_25_pools(machine: Machine, step: Step) -> None:
-    """I falls only by recorded draws: outside liquidations no pool's insurance falls, and the treasury's
+    """I falls only by recorded draws
+
+    Outside liquidations no pool's insurance falls, and the treasury's
     part only by a collection.
     """
     if step.action.kind == "liquidate":
@@ -221,8 +278,10 @@ def i_25_pools(machine: Machine, step: Step) -> None:
 
 
 def i_27(machine: Machine, step: Step) -> None:
-    """Events in a vault (trade, liquidation) take from its root account at most the margin that the owner
-    moved with this order; a root that is no party itself loses nothing else.
+    """loss of a from vault k <= margin put into k: its trades and liquidation leave C[a] but for that
+
+    They take from the root account at most the margin that the owner moved with this order; a root that is
+    no party itself loses nothing else. Whole paths: i_28.
     """
     if step.action.kind not in (*TRADES, "liquidate"):
         return
@@ -242,9 +301,10 @@ def i_27(machine: Machine, step: Step) -> None:
 
 
 def i_29(machine: Machine, step: Step) -> None:
-    """A switch succeeded => H >= 0 before in both buckets, Eq >= IM in the one that took the position, the
-    withdrawal rule in a root that gave margin; sizes unchanged, total cash exactly and total equity but
-    for the fold of a social charge (two units, downward).
+    """a switch succeeds => H >= 0 before, Eq >= IM where the position is now, sum Eq and q as before
+
+    In both buckets, and the withdrawal rule in a root that gave margin; total cash exactly and total equity
+    but for the fold of a social charge (two units, downward). There and back: i_29_back.
     """
     if step.action.kind not in SWITCHES:
         return
@@ -267,8 +327,9 @@ def i_29(machine: Machine, step: Step) -> None:
 
 
 def i_34(machine: Machine, step: Step) -> None:
-    """F' == F + floor(P r dt) at an update, and only then; who opens at t pays nothing for what was before
-    t: an account without a position in the market has, after the trade, the equity it had less fee and
+    """F' == F + floor(P r dt) at an update, and only then; who opens at t pays nothing for what was before t
+
+    An account without a position in the market has, after the trade, the equity it had less fee and
     price distance (two roundings), whatever F is.
     """
     if step.action.kind in PRICES:
@@ -303,12 +364,17 @@ def _parents(facts: dict) -> set[int]:
 
 
 def i_36(machine: Machine, step: Step) -> None:
-    """Used prices are admissible: 0 < P < 2^40, t - tau <= t_pub <= t, tau <= 3,600, t_pub non-decreasing;
-    who holds positions trades, withdraws, switches or is liquidated only at fresh prices.
+    """price used => 0 < P < 2^40, t - tau <= t_pub <= t, tau <= 3,600; t_pub non-decreasing
+
+    Who holds positions trades, withdraws, switches or is liquidated only at fresh prices, and a price changes
+    only by a report. Counted: prices that an action used, and reports.
     """
-    twin = machine.twin
+    twin, reported = machine.twin, step.action.facts.get("markets", ())
     for market, old in zip(twin.markets.values(), step.before.prices, strict=True):
-        machine.need("I-36", market.published >= old[1] and 0 < market.mark < 2**40, market.id)
+        if market.id in reported:
+            machine.need("I-36", market.published >= old[1] and 0 < market.mark < 2**40, market.id)
+        elif (market.mark, market.published) != old[:2]:
+            machine.fail("I-36", f"the price of market {market.id} changed without a report")
     if step.action.kind not in (*OWN_ACTS, "liquidate"):
         return
     for account in step.action.named & step.touched:
@@ -331,11 +397,17 @@ def _acting(step: Step) -> tuple[int, ...]:
 
 
 def i_39(machine: Machine, step: Step) -> None:
-    """A call by somebody else takes nothing: deposits for another, payments into insurance, collections
-    and donations leave C' >= C and every position; inside a token's callback nested calls fail.
+    """a call by another than a's owner: C'[a] >= C[a], no new legs; nested calls in a callback revert
+
+    Deposits for another, payments into insurance, collections and donations leave C' >= C and every position.
+    Strangers' calls at every door are refused (`i_39_refused`), an order only counts with a signature that
+    the owner may give.
     """
     kind = step.action.kind
-    machine.need("I-39", kind != "stranger", "a stranger's call succeeded")
+    if kind == "stranger":
+        machine.fail("I-39", "a stranger's call succeeded")
+    if kind in (*TRADES, *options.KINDS):
+        _signed(machine, step)
     if kind in ("deposit", "fund_insurance", "collect_fees", "donate"):
         for account in step.touched:
             more = machine.twin.cash.get(account, 0) >= step.before.cash.get(account, 0)
@@ -343,6 +415,19 @@ def i_39(machine: Machine, step: Step) -> None:
             machine.need("I-39", more and same, lambda a=account: hex(a))
     if machine.setting.hostile:
         _nested(machine)
+
+
+def i_39_refused(machine: Machine, step: Step) -> None:
+    """A stranger's call changed nothing."""
+    if step.action.kind == "stranger":
+        machine.need("I-39", not step.touched, step.action.call[0])
+
+
+def _signed(machine: Machine, step: Step) -> None:
+    """Every account of a trade is one whose owner, delegate or wallet signed."""
+    for signed in step.action.facts["signed"]:
+        allowed = machine.book.signed_well(signed, step.now)
+        machine.need("I-39", allowed, lambda s=signed: f"{hex(s.signer)} signed for {hex(s.order.account)}")
 
 
 def _nested(machine: Machine) -> None:
@@ -357,8 +442,10 @@ def _nested(machine: Machine) -> None:
 
 
 def i_40(machine: Machine, step: Step) -> None:
-    """A donation changes no account, no pool, no index: only the tokens held above the claims. (That an
-    empty deployment meets all properties is checked by the machine's own first actions.)
+    """donation d => no account, pool or index changes; newcomers get what they paid in
+
+    Only the tokens held above the claims change. (That an empty deployment meets all properties is checked by
+    the machine's own first actions.)
     """
     if step.action.kind != "donate":
         return
@@ -387,5 +474,9 @@ def reached(machine: Machine, step: Step) -> None:
             machine.counts["market emptied"] += 1
 
 
-EVERY = (consent, i_05, i_08_10, i_09, i_11, i_25_pools, i_27, i_29, i_34, i_36, i_39, i_40, reached)
+REFUSED = (i_38, i_06, i_39_refused, i_16_refused, count_refusals)
+EVERY = (
+    *(consent, i_05, i_06_done, i_08, i_10, i_09, i_11, i_25_pools),
+    *(i_27, i_29, i_34, i_36, i_39, i_40, reached),
+)
 OPTIONS = (*EVERY, portfolio.i_09_options, portfolio.i_29_modes, portfolio.i_33, portfolio.reached)

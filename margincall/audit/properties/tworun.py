@@ -16,7 +16,9 @@ from margincall.model.margin import maintenance_up, margin, value_down
 
 
 def i_02(machine: Machine, draw) -> None:
-    """Everyone can leave, in any order: fresh prices, liquidations of who is below maintenance, all
+    """close all, settle, withdraw all in any order: every call succeeds, payouts independent of it + eps
+
+    Fresh prices, liquidations of who is below maintenance, all
     positions closed at one price against a newcomer, all accounts paid out. Every call succeeds; payouts
     do not depend on the order but for eps = 4 units a position and charge; then V == FEE + I + RES (+ the
     newcomer, donations, dust), market deficits are absorbed.
@@ -89,7 +91,9 @@ def _reduce_in_a_pause(machine: Machine, account: int, market: int, size: int) -
 
 
 def i_12(machine: Machine, draw) -> None:
-    """C + d => H + d. A position alone: P' >= P => sign(q) (H(P') - H(P)) >= -2, and liquidatable at P
+    """C + d => H + d; P' >= P => sign(q) (H(P') - H(P)) >= 0; liquidatable at P => at every worse P'
+
+    A position alone: P' >= P => sign(q) (H(P') - H(P)) >= -2, and liquidatable at P
     => at every worse P' (but for two units of rounding).
     """
     twin, now = machine.twin, machine.chain.timestamp
@@ -188,7 +192,9 @@ def i_13_views(machine: Machine, draw) -> None:
 
 
 def i_14(machine: Machine, draw) -> None:
-    """Against exact fractions: Eq <= Eq* <= Eq + n, MM* <= MM <= MM* + n (tiers + 2), the same for IM: equity
+    """all storage equals the exact model's; Eq <= Eq* <= Eq + eps, MM* <= MM <= MM* + eps in fractions
+
+    Eq <= Eq* <= Eq + n, MM* <= MM <= MM* + n (tiers + 2), the same for IM: equity
     is rounded down and requirements up, term by term. (That storage equals the model is checked always.)
     """
     twin, now = machine.twin, machine.chain.timestamp
@@ -229,7 +235,9 @@ def _tiered(notional: Fraction, tiers: list[tuple[int, int]]) -> Fraction:
 
 
 def i_15(machine: Machine, draw) -> None:
-    """Symmetries, on the contracts' rule: the order of positions does not matter; a mirrored book (q, e, S
+    """same decision: legs permuted, book mirrored (q, e, S negated), scaled by k, token of 6/8/18 decimals
+
+    On the contracts' rule: the order of positions does not matter; a mirrored book (q, e, S
     negated) has minus the unrealised value up to a unit a position and the same requirements; a book
     scaled within its first tier scales. (Decimals: a test replays one trace on tokens of 6, 8, 18.)
     """
@@ -267,9 +275,11 @@ def _charges(machine: Machine, market: int) -> tuple[int, int]:
 
 
 def i_17(machine: Machine, draw) -> None:
-    """Eq < MM and price admissible => a permissionless call succeeds, whatever the pause, the victim's mode
-    or the token do, and the liquidator loses nothing (his own share of a socialised charge aside). I-23: at
-    most three calls end it healthy or flat; I-38: a token that refuses all transfers stops none of it.
+    """Eq < MM and price admissible => a permissionless liquidate(a) succeeds, payoff of the liquidator >= 0
+
+    Whatever the pause, the victim's mode or the token do; the liquidator loses nothing (his own share of a
+    socialised charge aside). I-23: at most three calls end it healthy or flat; I-38: a token that refuses
+    all transfers stops none of it.
     """
     now = machine.chain.timestamp + 1
     twin = machine.twin
@@ -381,7 +391,9 @@ def i_34_twice(machine: Machine, draw) -> None:
 
 
 def i_35(machine: Machine, draw) -> None:
-    """Rounding is always against the user: deposit and withdraw, open and close at one price gain nothing
+    """round trips gain <= 0; n pieces are never cheaper than one
+
+    Rounding is always against the user: deposit and withdraw, open and close at one price gain nothing
     (two newcomers together); n pieces are never cheaper than one.
     """
     if not machine.fresh(machine.chain.timestamp, 60):
