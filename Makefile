@@ -1,5 +1,6 @@
 # demo: the worked examples and the replay, in this process (needs Python 3.11 or 3.12, nothing else)
 # test: lint, format, every test; also starts real Anvil and Hardhat nodes
+# bench: what every operation costs, against tests/gas/snapshot.json (build/bench/)
 # gas:  rewrite tests/gas/snapshot.json from Anvil's receipts
 
 BIN := .venv/bin
@@ -12,7 +13,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 
-.PHONY: demo test gas clean
+.PHONY: demo test bench gas clean
 
 demo: .venv/.demo
 	$(BIN)/margincall demo
@@ -21,6 +22,9 @@ test: .venv/.dev node_modules/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -p no:ape_test -n $(WORKERS) $(ARGS)
+
+bench: .venv/.dev node_modules/.ready
+	$(BIN)/margincall bench
 
 gas: .venv/.dev node_modules/.ready
 	$(BIN)/python -m tests.gas.snapshot --update

@@ -114,6 +114,25 @@ class NodeChain(Chain):
             return []
         return [_log(raw) for raw in self._ask("eth_getLogs", query)]
 
+    def trace_last(self) -> tuple[bytes, list[dict]]:
+        """Calldata of the last block's transaction and the opcodes it ran, as `trace_call` gives them: it is
+        run again in the state before it. Anvil only."""
+        [raw] = self._ask("eth_getBlockByNumber", "latest", True)["transactions"]
+        tx = {key: raw[key] for key in ("from", "to", "input", "gas")}
+        return bytes.fromhex(raw["input"][2:]), self._trace(tx, self._block - 1)
+
+    def trace_call(self, to: str, data: bytes) -> list[dict]:
+        """The opcodes that a call runs: op, depth (from 1), gas (left before it), gasCost. Anvil only."""
+        return self._trace({"to": to, "data": _hex(data), "gas": hex(TX_GAS)}, self._block)
+
+    def _trace(self, tx: dict, block: int) -> list[dict]:
+        at = {"time": hex(self._timestamp), "number": hex(self._block)}
+        options = dict.fromkeys(
+            ("disableStorage", "disableMemory", "disableStack", "disableReturnData"), True
+        )
+        traced = self._ask("debug_traceCall", tx, hex(block), options | {"blockOverrides": at})
+        return traced["structLogs"]
+
     def refresh(self) -> None:
         head = self._ask("eth_getBlockByNumber", "latest", False)
         self._block, self._timestamp = int(head["number"], 16), int(head["timestamp"], 16)

@@ -1,4 +1,4 @@
-"""`margincall`: the demo, the replay, what an account's margin is, the audit, deployment, the keeper."""
+"""`margincall`: the demo, the replay, what an account's margin is, audit, benchmark, deployment, keeper."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 from margincall import __version__
 from margincall.chain import ChainError, Reverted
 from margincall.cli.auditing import audit
+from margincall.cli.benching import bench
 from margincall.cli.margining import margin
 from margincall.cli.nodes import deploy_command, keeper
 from margincall.cli.replaying import demo, replay
@@ -27,12 +28,13 @@ def program() -> None:
     margincall replay --candles btc_may.csv --gap     any candle files; prices jump, losses are shared
     margincall margin --example perp-put              what a portfolio must hold, in both modes, and why
     margincall audit --steps 100000                   forty properties after every step of generated histories
+    margincall bench                                  what every operation costs, and its floor
     margincall deploy --rpc http://127.0.0.1:8545     the protocol on a running node
     margincall keeper --rpc http://127.0.0.1:8545     liquidate there
     """
 
 
-for _command in (demo, replay, margin, audit, deploy_command, keeper):
+for _command in (demo, replay, margin, audit, bench, deploy_command, keeper):
     program.add_command(_command)
 
 
