@@ -33,36 +33,43 @@ def sheet(
     a: int256 = skew * 2**64 // 10**6
     b: int256 = convert(curvature, int256) * 2**64 // 10**6
     err: int256 = 0
+    narrow: int256 = 0
     coarse: int256 = 0
-    err, coarse = self._worst(s0, ratio, a, b)
+    err, narrow, coarse = self._worst(s0, ratio, a, b)
     is_coarse: bool = coarse < black.TOO_MUCH
     if is_coarse:
         err = coarse
-    assert err < black.TOO_MUCH, "curve: smile"
+        narrow = black.TOO_MUCH
+    assert min(err, narrow) < black.TOO_MUCH, "curve: smile"
     sheet: uint256[36] = empty(uint256[36])
     dip: uint256 = 0
     sheet, dip = black._sheet(s0, ratio, a, b, is_coarse)
-    bound: uint256 = convert(err, uint256) + ((dip + 2**28 - 1) >> 28)
-    assert bound < 2**24, "curve: smile"
-    return sheet, bound
+    err = min(err + convert((dip + 2**28 - 1) >> 28, int256), narrow)
+    assert err < black.TOO_MUCH, "curve: smile"
+    return sheet, convert(err, uint256)
 
 
 @internal
 @pure
-def _worst(s0: int256, ratio: int256, skew: int256, curvature: int256) -> (int256, int256):
+def _worst(
+    s0: int256, ratio: int256, skew: int256, curvature: int256
+) -> (int256, int256, int256):
     """
-    @return The greatest of the rows' two bounds
+    @return The greatest of the rows' three bounds
     """
     fine: int256 = 0
+    narrow: int256 = 0
     coarse: int256 = 0
     mark: int256 = s0 * ratio >> 64
     for s: int256 in [s0, mark, 3 * mark >> 2]:
         fine_row: int256 = 0
+        narrow_row: int256 = 0
         coarse_row: int256 = 0
-        fine_row, coarse_row = black._errors(s, skew, curvature)
+        fine_row, narrow_row, coarse_row = black._errors(s, skew, curvature)
         fine = max(fine, fine_row)
+        narrow = max(narrow, narrow_row)
         coarse = max(coarse, coarse_row)
-    return fine, coarse
+    return fine, narrow, coarse
 
 
 @internal

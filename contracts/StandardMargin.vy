@@ -54,7 +54,7 @@ VALUE_SCALE: constant(int256) = 2**28 * 10**8  # 2**-28 lots * price -> money
 FIRST: constant(int256) = 32 << 14
 LAST_TAP: constant(int256) = 161 << 14
 LAST: constant(int256) = LAST_TAP + 2**14 - 1
-EDGE: constant(uint256) = 8084008750144952339  # ceil(exp(-0.825) * 2**64), the strike at LAST_TAP
+EDGE: constant(uint256) = 8134692025083028251  # ceil(exp(-131/160) * 2**64), the strike at LAST_TAP
 SOLD_EDGE: constant(uint256) = EDGE + 2**47 + 2**42  # for calls sold, as margin/portfolio.vy has it
 
 

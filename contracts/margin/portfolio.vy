@@ -40,9 +40,9 @@ E_DOWN: constant(int256) = 3_886_247_119
 M8: constant(uint256) = 1766820105243087041267848467410591083712559083657179364930612997358944255
 M32: constant(uint256) = 26959946660873538060741835960174461801791452538186943042387869433855
 BIAS: constant(uint256) = 57896044618658097714924043372037294308723028227884584459520880401941320957952
-FIRST: constant(uint256) = 63 * 2**14 + 2  # of the first usable window; 2: to nearest
+FIRST: constant(uint256) = 127 * 2**13 + 2  # of the first usable window; 2: to nearest
 LAST: constant(uint256) = 129
-EDGE: constant(uint256) = 8084008750144952339  # ceil(exp(-0.825) * 2**64), at the last window
+EDGE: constant(uint256) = 8134692025083028251  # ceil(exp(-131/160) * 2**64), at the last window
 # For calls sold: more by what the last value may be too low, half a lane and Phi's error.
 SOLD_EDGE: constant(uint256) = EDGE + 2**47 + 2**42
 FADE: constant(uint256) = 2**17  # log codes (10 %) over which a long off the table loses its time value
@@ -52,7 +52,7 @@ NOTIONAL_DIVISOR: constant(uint256) = 860_425_831 * 2**28 * 10**8  # (e_2 - e_-2
 
 
 struct RiskTerms:
-    range_mm: uint256  # 1/16 of a step of 5 %
+    range_mm: uint256  # 1/16 of a step of 5 %, whole steps: one of the scenarios is its end
     range_im: uint256
     haircut: uint256  # ppm of spot collateral, a multiple of 100
     least: uint256  # ppm of the notional of perps, forwards and options sold, whatever hedges them
@@ -85,7 +85,8 @@ def set_risk_terms(market: uint256, terms: RiskTerms):
     ownable._check_owner()
     assert market > 0 and market < units.MAX_MARKETS, "portfolio: no such market"
     assert terms.range_mm >= 16 and terms.range_im <= 48, "portfolio: range"
-    assert terms.range_im * 10 >= terms.range_mm * 12, "portfolio: im range"
+    assert (terms.range_mm | terms.range_im) % 16 == 0, "portfolio: whole steps"
+    assert terms.range_im > terms.range_mm, "portfolio: im range"
     assert terms.haircut < units.PPM and terms.haircut % 100 == 0, "portfolio: haircut"
     assert terms.least <= 100_000 and terms.least % 100 == 0, "portfolio: floor"
     packed: uint256 = (terms.haircut // 100 << 96) | (terms.least // 100 << 112)

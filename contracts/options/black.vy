@@ -7,7 +7,8 @@
 @notice The value curves of one expiry: gamma(x) = C/S = Phi(d1) - exp(-x)*Phi(d2), x = ln(S/K),
         d1 = x/s + s/2, d2 = d1 - s (Black-76 over the forward), in three rows of vol and time,
         each a quadratic spline, and a bound of what the splines cost.
-@dev    Lane n is the coefficient of the B-spline centred at x = -1.2 + (n + 1/2)/80, n = 0 .. 191.
+@dev    Lane n is the coefficient of the B-spline centred at x = -1.2 + n/80, n = 0 .. 191. One is
+        centred at the money: of a kink there it makes the least.
         Between two centres' midpoints, at fraction f, a value is (1-f)**2/2, 1/2 + f - f*f and
         f*f/2 of three lanes. The coefficients come from gamma at the centres by 1 + y + y*y,
         y = -(second difference)/8: five points weighing (1, -12, 86, -12, 1)/64. Parabolas are
@@ -17,9 +18,9 @@
 
 ONE: constant(int256) = 2**64
 STEP: constant(int256) = ONE // 80  # of x: the fine grid
-FIRST: constant(int256) = 203 * STEP // 2  # -x of the first sample: 5.5 steps before -1.2
+FIRST: constant(int256) = 102 * STEP  # -x of the first sample: six steps before -1.2
 SAMPLES: constant(uint256) = 205  # six before the first lane, seven after the last
-EXP_FIRST: constant(int256) = 65604079528025836377  # exp(203/160)
+EXP_FIRST: constant(int256) = 66015389028367323588  # exp(102/80)
 EXP_STEP: constant(int256) = 18217594938587621130  # exp(-1/80)
 EXP_TWO: constant(int256) = 17991292339738829787  # exp(-2/80)
 LOW: constant(int256) = 2 * ONE // 5  # the smile's clamp
@@ -38,7 +39,11 @@ GUARDS: constant(uint256) = 2**62 * ONES
 LANE: constant(uint256) = 2**16 - 1
 TOP: constant(uint256) = 2**60 + 2**56  # one
 TOO_MUCH: constant(int256) = 2**24  # of err
-KINKS: constant(int256) = 653_000  # of err: whatever the smile does within six points
+# Of err, of narrow rows: 2**-28, their slope 2**-28 per unit of s.
+FLAT: constant(int256) = 47_000
+BENT: constant(int256) = 320_000  # per unit of p
+KINK: constant(int256) = 408_000  # at s = 0
+KINK_FALL: constant(int256) = 103_000_000
 
 
 @internal
@@ -50,11 +55,12 @@ def _sheet(
     @notice The three rows: U at s = s0*m(x), M at U's s times ratio, D at three quarters of M's;
             m(x) = clamp(1 + skew*x + curvature*x*x, 0.4, 3).
     @dev    Reverts where gamma falls. What the spline makes of a kink may still dip: lanes are
-            raised to be no less than the one before, because engines rely on it.
+            raised to be no less than the one before, because engines rely on it, and the next
+            one gives back what it can.
     @param is_coarse whether every second sample is enough (_errors)
     @return 24 words of table A, 12 of table B: phases of the grid (every fourth point), in A
             pairs (U, D), in B row M; 16 bits each, rounded to the nearest 2**-16.
-    @return By how much lanes were raised at most, 2**-56.
+    @return By how much lanes were raised or lowered at most, 2**-56.
     """
     samples: uint256[SAMPLES] = self._samples(s0, ratio, skew, curvature, is_coarse)
     sheet: uint256[36] = empty(uint256[36])
@@ -66,6 +72,7 @@ def _sheet(
     value: uint256 = 0
     last: uint256 = ROUND
     dip: uint256 = 0
+    carry: uint256 = 0
     at: uint256 = 8
     for word: uint256 in range(6):
         pairs: uint256[4] = empty(uint256[4])
@@ -77,11 +84,12 @@ def _sheet(
                 assert unsafe_sub(unsafe_add(e, FALL), d) & GUARDS == GUARDS, "curve: not monotone"
                 value = unsafe_sub(
                     unsafe_add(unsafe_add(unsafe_mul(86, c), unsafe_add(a, e)), ROUND - 64 * ZERO),
-                    unsafe_mul(12, unsafe_add(b, d)),
+                    unsafe_add(unsafe_mul(12, unsafe_add(b, d)), carry),
                 )
+                carry = 0
                 if unsafe_sub(unsafe_add(value, GUARDS), last) & GUARDS != GUARDS or value >> 170 >= TOP:
                     # A dip, or one: only vols beyond eight get there, and only row U.
-                    value, dip = self._raised(value, last, dip)
+                    value, carry, dip = self._raised(value, last, dip)
                 last = value
                 pairs[phase] = (pairs[phase] << 32) | ((value >> 194) & (LANE << 16)) | ((value >> 40) & LANE)
                 marks[phase] = (marks[phase] << 16) | ((value >> 125) & LANE)
@@ -98,20 +106,23 @@ def _sheet(
 
 @internal
 @pure
-def _raised(new: uint256, last: uint256, dip: uint256) -> (uint256, uint256):
+def _raised(new: uint256, last: uint256, dip: uint256) -> (uint256, uint256, uint256):
     """
-    @return The fields of `new`, at least those of `last` and below one; the deepest dip so far
+    @return The fields of `new`, at least those of `last` and below one; by how much each was
+            raised; the most of it so far
     """
     word: uint256 = 0
+    carry: uint256 = 0
     deepest: uint256 = dip
     for low: uint256 in [170, 85, 0]:
         now: uint256 = (new >> low) & ROW
         before: uint256 = (last >> low) & ROW
         if now < before:
             deepest = max(deepest, before - now)
+            carry |= (before - now) << low
             now = before
         word |= min(now, TOP - 1) << low
-    return word, deepest
+    return word, carry, deepest
 
 
 @internal
@@ -321,10 +332,11 @@ def _samples(
 
 @internal
 @pure
-def _errors(s0: int256, skew: int256, curvature: int256) -> (int256, int256):
+def _errors(s0: int256, skew: int256, curvature: int256) -> (int256, int256, int256):
     """
     @notice Bounds of |spline - exact| value of a row s = s0*m(x), in 2**-28 of the spot: with
-            gamma at every point, and at every second one; TOO_MUCH where that may not be.
+            gamma at every point, beside what lanes are raised by; the same with that in it;
+            and with gamma at every second point. TOO_MUCH where that may not be.
     @dev    The spline is linear in gamma: at x it errs by a sum over the samples around, which is
             nothing for a parabola. G = 1/80; p = max|s'|, q = max|s''| and u = 1/min s, where
             |d1| <= 5 (a fixed point from outside finds that x) and four steps on, or nine where
@@ -337,8 +349,8 @@ def _errors(s0: int256, skew: int256, curvature: int256) -> (int256, int256):
               gamma^(k) a Hermite polynomial times phi(d1) * u**(k-1); together, and with weights
               rounded down by less than 2**-12 (times the second difference), at most
               (1 + 4*p*p) * (16 + 6u + 1.05*u*u + 2.13e-4*u**4) + 16q(1 + u);
-            or Peano's kernel, at most 0.1797*G, times the variation of gamma' over the samples,
-              at most 1.08 while p <= 1/8, over 1 + 20*(s/G)**2;
+            or, while p <= 1/8, what the raised splines of narrow smiles were seen to be off by:
+              the kink is where a spline is centred, so this is one curve of s, p and q;
             every second sample: what six points leave between them, 9.5e-6*u**6 and 24q(1 + u)
               more, u <= 20;
             and what a kink at an end of the smile's clamp costs, where that is reached.
@@ -363,7 +375,7 @@ def _errors(s0: int256, skew: int256, curvature: int256) -> (int256, int256):
     p: int256 = unsafe_add((unsafe_mul(s0, unsafe_add(steep, curl << 1)) >> 64), 1)
     q: int256 = unsafe_add((unsafe_mul(s0, curvature) >> 64) << 1, 2)
     if p > 3 * ONE:
-        return TOO_MUCH, TOO_MUCH  # beyond what was checked
+        return TOO_MUCH, TOO_MUCH, TOO_MUCH  # beyond what was checked
     u: int256 = unsafe_add(unsafe_div(2**128, (unsafe_mul(s0, max(least, LOW)) >> 64)), 1)
     u = min(u, 1_024 * ONE)
     square: int256 = unsafe_mul(u, u) >> 64
@@ -377,10 +389,6 @@ def _errors(s0: int256, skew: int256, curvature: int256) -> (int256, int256):
         )
     )
     fine: int256 = unsafe_add(unsafe_mul(growth, smooth) >> 64, unsafe_mul(16, bend))
-    if p <= ONE // 8:
-        fine = min(
-            fine, unsafe_div(unsafe_mul(KINKS * ONE, square), unsafe_add(square, 128_000 * ONE))
-        )
     kinks: int256 = 0
     if least < LOW:
         kinks = self._kink(unsafe_div(3 * ONE // 5 << 64, steep), (unsafe_mul(s0, LOW) >> 64), p, q)
@@ -406,7 +414,12 @@ def _errors(s0: int256, skew: int256, curvature: int256) -> (int256, int256):
             unsafe_add(unsafe_mul(growth, unsafe_add(smooth, sixth)) >> 64, unsafe_mul(40, bend)),
             unsafe_add(unsafe_mul(2, kinks), rest)
         ) >> 64
-    return unsafe_add(unsafe_add(fine, kinks), rest) >> 64, coarse
+    rest = unsafe_add(rest, kinks)
+    narrow: int256 = TOO_MUCH
+    if p <= ONE // 8:
+        narrow = max(FLAT * ONE, unsafe_sub(KINK * ONE, unsafe_mul(KINK_FALL, s0)))
+        narrow = unsafe_add(unsafe_add(narrow, unsafe_mul(BENT, p)), rest) >> 64
+    return unsafe_add(fine, rest) >> 64, narrow, coarse
 
 
 @internal

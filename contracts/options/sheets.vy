@@ -15,7 +15,7 @@ DOWN: constant(uint256) = 1  # vol down, at the window's end
 MARK: constant(uint256) = 2  # the vol itself, at the window's end
 
 # A call's place on the grid is spot - strike in log codes plus this; 2: to nearest.
-ORIGIN: constant(int256) = 95 * 2**14 + 2
+ORIGIN: constant(int256) = 191 * 2**13 + 2
 
 
 @internal

@@ -16,7 +16,7 @@ VOLS = VolRules(feed=None, lower=100_000, upper=2_000_000, step=100_000, interva
 OPTIONS = {
     1: OptionSpec(500 * 10**6, PortfolioTerms(2 * STEP, 3 * STEP, 50_000, 5_000), VOLS),
     2: OptionSpec(5 * 10**7, PortfolioTerms(2 * STEP, 3 * STEP, 50_000, 5_000), VOLS),
-    3: OptionSpec(10**8 // 2, PortfolioTerms(40, 3 * STEP, 100_000, 10_000), VOLS),
+    3: OptionSpec(10**8 // 2, PortfolioTerms(2 * STEP, 3 * STEP, 100_000, 10_000), VOLS),
 }
 EDGE_MARKS = {1: 60_000 * 10**6, 2: 2**39, 3: 50_000}
 CROSS, ISOLATED, PORTFOLIO, BOTH = "cross", "isolated", "portfolio", "both"

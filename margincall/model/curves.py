@@ -3,7 +3,7 @@
 gamma(x) = C/S = Phi(d1) - exp(-x) * Phi(d2), x = ln(S/K), d1 = x/s + s/2, d2 = d1 - s, s = sigma(x)*sqrt(T),
 in three rows: U (1.3 * sigma, T at the window's start), M (sigma, T at its end), D (0.75 * sigma, T at its
 end). A row is a quadratic spline of 192 lanes, 2**-16 of the spot: the coefficients of the B-splines that are
-centred at x = -1.2 + (n + 1/2)/80, made from gamma at these points (black.vy). x, s, d and exp are in
+centred at x = -1.2 + n/80, made from gamma at these points (black.vy). x, s, d and exp are in
 2**-64, probabilities in 2**-50. `>>` and `//` of negative numbers round down unless said otherwise.
 """
 
@@ -18,14 +18,15 @@ POINTS = 192
 ONE = 2**64
 STEP = ONE // 80
 SAMPLES = 205  # of gamma: from six points before the first lane to seven after the last
-FIRST = 203 * STEP // 2  # -x of the first of them
-EXP_FIRST = 65604079528025836377  # exp(203/160)
+FIRST = 102 * STEP  # -x of the first of them
+EXP_FIRST = 66015389028367323588  # exp(102/80)
 EXP_STEP = 18217594938587621130  # exp(-1/80)
 EXP_TWO = 17991292339738829787  # exp(-2/80)
 FALL = 2**33  # of gamma from one point to the next, 2**-50: half a lane
 HALF = 2**39  # a lane, 2**-56
 TOO_MUCH = 2**24  # of err
-KINKS = 653_000 * ONE  # of err: whatever the smile does within six points
+# Of err, of narrow rows: 2**-28; per unit of p; at s = 0; less per unit of s
+FLAT, BENT, KINK, KINK_FALL = 47_000, 320_000, 408_000, 103_000_000
 LOW, HIGH = 2 * ONE // 5, 3 * ONE
 WING = 11 * ONE // 2
 MIN_RATIO = 2**40
@@ -112,13 +113,13 @@ def refresh(vol: Vol, expiry: int, now: int, window: int) -> Curve:
     s0, ratio, skew, curvature, valid = parameters(vol, expiry, now, window)
     mark = s0 * ratio >> 64
     bounds = [errors(s, skew, curvature) for s in (s0, mark, 3 * mark >> 2)]
-    err, coarse = (max(each) for each in zip(*bounds, strict=True))
+    err, narrow, coarse = (max(each) for each in zip(*bounds, strict=True))
     if coarse < TOO_MUCH:
-        err = coarse
-    if err >= TOO_MUCH:
+        err, narrow = coarse, TOO_MUCH
+    if min(err, narrow) >= TOO_MUCH:
         raise Refused("curve: smile")
     rows, dip = sheet(s0, ratio, skew, curvature, coarse < TOO_MUCH)
-    err += -(-dip >> 28)
+    err = min(err - (-dip >> 28), narrow)
     if err >= TOO_MUCH:
         raise Refused("curve: smile")
     return Curve(pack(rows), valid, err)
@@ -141,7 +142,8 @@ def parameters(vol: Vol, expiry: int, now: int, window: int) -> tuple[int, int, 
 def sheet(
     s0: int, ratio: int, skew: int, curvature: int, coarse: bool
 ) -> tuple[tuple[list[int], list[int], list[int]], int]:
-    """Rows U, M, D of 192 lanes, and by how much (2**-56) some were raised to be no less than the one before.
+    """Rows U, M, D of 192 lanes, and by how much (2**-56) some were raised to be no less than the one before,
+    or lowered behind such a one.
 
     coarse: gamma at every second point, the others from the six around them. Arguments in 2**-64.
     Raises Refused where gamma falls.
@@ -151,10 +153,12 @@ def sheet(
     for row, gamma in zip(rows, samples, strict=True):
         if any(gamma[i] > gamma[i + 1] + FALL for i in range(7, 199)):
             raise Refused("curve: not monotone")
-        last = HALF
+        last, carry = HALF, 0
         for i in range(6, 198):
-            value = 86 * gamma[i] - 12 * (gamma[i - 1] + gamma[i + 1]) + gamma[i - 2] + gamma[i + 2] + HALF
-            dip = max(dip, last - value)
+            value = 86 * gamma[i] - 12 * (gamma[i - 1] + gamma[i + 1]) + gamma[i - 2] + gamma[i + 2]
+            value += HALF - carry
+            carry = max(last - value, 0)
+            dip = max(dip, carry)
             last = max(min(value, 2**56 - 1), last)
             row.append(last >> 40)
     return rows, dip
@@ -215,9 +219,10 @@ def phi(d: int) -> int:
     return value
 
 
-def errors(s0: int, skew: int, curvature: int) -> tuple[int, int]:
+def errors(s0: int, skew: int, curvature: int) -> tuple[int, int, int]:
     """Bounds of |spline - gamma| of a row s = s0*m(x), 2**-28 of the spot (black.vy derives them): of its
-    lanes from every point, and from every second one; TOO_MUCH where that may not be.
+    lanes from every point, beside what they are raised by; the same with that in it; and from every second
+    one. TOO_MUCH where that may not be.
 
     Arguments in 2**-64.
     """
@@ -237,14 +242,12 @@ def errors(s0: int, skew: int, curvature: int) -> tuple[int, int]:
     p = _mul(s0, steep + 2 * curl) + 1
     q = 2 * _mul(s0, curvature) + 2
     if p > 3 * ONE:
-        return TOO_MUCH, TOO_MUCH
+        return TOO_MUCH, TOO_MUCH, TOO_MUCH
     u = min(2**128 // _mul(s0, max(least, LOW)) + 1, 1_024 * ONE)
     square = _mul(u, u)
     growth = ONE + 4 * _mul(p, p)
     smooth = 16 * ONE + 6 * u + (105 * square + 213 * _mul(square, square) // 10_000) // 100
     fine = _mul(growth, smooth) + 16 * _mul(q, ONE + u)
-    if p <= ONE // 8:
-        fine = min(fine, KINKS * square // (square + 128_000 * ONE))
     kinks = 0
     if least < LOW:
         kinks = _kink((3 * ONE // 5 << 64) // steep, _mul(s0, LOW), p, q)
@@ -258,7 +261,11 @@ def errors(s0: int, skew: int, curvature: int) -> tuple[int, int]:
     if u <= 20 * ONE:
         sixth = 95 * _mul(_mul(square, square), square) // 10**7
         coarse = (_mul(growth, smooth + sixth) + 40 * _mul(q, ONE + u) + 2 * kinks + rest) >> 64
-    return (fine + kinks + rest) >> 64, coarse
+    rest += kinks
+    narrow = TOO_MUCH
+    if p <= ONE // 8:
+        narrow = (max(FLAT * ONE, KINK * ONE - KINK_FALL * s0) + BENT * p + rest) >> 64
+    return (fine + rest) >> 64, narrow, coarse
 
 
 def _kink(x: int, s: int, p: int, q: int) -> int:
@@ -286,7 +293,7 @@ def unpack(blob: bytes) -> tuple[list[int], list[int], list[int]]:
 
 def place(spot: int, code: int) -> tuple[int, int]:
     """First tap and fraction (2**-12) of the unmoved value of a call; log codes of spot and strike."""
-    y = spot - code + 2 + 95 * CODES_PER_STEP
+    y = spot - code + 2 + 191 * CODES_PER_STEP // 2
     return y >> 14, (y >> 2) & 4095
 
 

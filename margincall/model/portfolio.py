@@ -73,7 +73,7 @@ SCENARIOS = (
     *(Scenario(steps, "mark") for steps in range(-8, 8, 2)),
 )
 PRICES = tuple(scenario.price for scenario in SCENARIOS)
-EDGE = _exp("-0.825", 2**64, "ROUND_CEILING")  # strike over spot of first tap LAST, 2**-64
+EDGE = _exp("-0.81875", 2**64, "ROUND_CEILING")  # strike over spot of first tap LAST, 2**-64
 SOLD_EDGE = EDGE + 2**47 + 2**42  # for calls sold: the last value may be half a lane and Phi's error low
 
 
@@ -227,7 +227,7 @@ def add_lane(exposure: Exposure, curve: Curve, code: int, size: int, strike: Cal
 
 def position(spot: int, code: int) -> int:
     """Where the unmoved value of a call is read, log codes (see `curves.place`)."""
-    return spot - code + 2 + 95 * 2**14
+    return spot - code + 2 + 191 * 2**13
 
 
 def kept_of(size: int, beyond: int) -> int:

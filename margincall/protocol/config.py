@@ -150,10 +150,9 @@ DEFAULT = ProtocolSpec(
             RULES,
             _terms(1_000_000, 50_000, 30_000),
             500_000 * USD,
-            OptionSpec(10**8 // 2, PortfolioTerms(40, 3 * STEP, 100_000, 20_000)),
+            OptionSpec(10**8 // 2, PortfolioTerms(2 * STEP, 3 * STEP, 100_000, 20_000)),
         ),
     )
 )
 """BTC and ETH at up to 25x, SOL at up to 20x: the terms of the demo, and of the tests unless they say so.
-Portfolio margin moves BTC and ETH by two steps (about 10 %) for maintenance and three for initial margin,
-SOL by two and a half and three."""
+Portfolio margin moves prices by two steps (about 10 %) for maintenance and three for initial margin."""

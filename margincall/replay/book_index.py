@@ -216,7 +216,7 @@ class BookIndex:
         if not len(size):
             return values.reshape(*shape, -1), err.reshape(shape), unsure
         spots = np.array([log_code(mark) for mark in marks])
-        place = spots[column] - code + 2 + 95 * CODES_PER_STEP
+        place = spots[column] - code + 2 + 191 * CODES_PER_STEP // 2
         tap, f = place >> 14, (place >> 2) & 4095
         far = (tap < FIRST) & (size > 0)  # bought: fades to nothing (`portfolio.kept_of`)
         unsure[row[((tap < FIRST) & ~far) | (tap > LAST)]] = True

@@ -197,32 +197,10 @@ def _dense(machine: Machine, market: int, held, words) -> None:
         bought = sum(p.size for p in positions if p.kind in (CALL, PUT) and p.size > 0)
         reach = mp_exp(mpf(terms.range_mm) / 320)
         slack = bought * price * reach * (1 - mp_exp(mpf(-1) / 20)) / 4 / 10**8 + dust(machine)
-        slack += _between_steps(perps, pack(own), risk, market)
         found = _asked(machine, held, pack(own), risk)
         enough = value - found.equity + found.maintenance >= worst - slack
     machine.need("I-31", enough, lambda: (found, float(value), float(worst), float(slack), positions))
     machine.counts["dense grid of prices"] += bool(expiries)
-
-
-def _between_steps(perps, words, risk: portfolio.Risk, market: int) -> mpf:
-    """What the rule may lack of a loss between its two steps around a range that is no whole step, money: it
-    asks for all of the nearer one's and a share of the farther one's; the loss between them is at most their
-    mean, weighted by the distances of prices, as far as it is convex."""
-    extent = risk.terms[market].range_mm
-    near, far = extent // 16, -(-extent // 16)
-    if near == far:
-        return mpf(0)
-    net = next(net for net in portfolio.exposures(perps, words, risk) if net.market == market)
-    loss = dict(zip(portfolio.SCENARIOS, net.losses(), strict=True))
-    asked = portfolio.money_of(max(0, *portfolio.weighted(net.losses(), extent)))
-    least = mpf(0)
-    for vol in ("up", "down"):
-        for sign in (-1, 1):
-            edges = [mp_exp(sign * mpf(x) / 320) for x in (16 * near, extent, 16 * far)]
-            share = (edges[1] - edges[0]) / (edges[2] - edges[0])
-            ends = [portfolio.money_of(256 * loss[sign * step, vol]) for step in (near, far)]
-            least = max(least, (1 - share) * ends[0] + share * ends[1])
-    return max(least - asked, 0)
 
 
 def i_32(machine: Machine, draw) -> None:

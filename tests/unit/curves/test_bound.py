@@ -2,6 +2,7 @@
 
 A spline's error is linear in gamma: at every place of a cell a sum over the samples around. Here that sum is
 tried on gamma over every width, slope and curvature of the smile, at every d1, and compared with the bound.
+Where a curve is so narrow that lanes are raised, the whole curve is made, raised and compared.
 """
 
 from math import erfc, sqrt
@@ -20,7 +21,30 @@ SLOPES = [0, 0.01, 0.04, -0.04, 0.125, -0.125, 0.5, -0.5, 1, -1, 3, -3]
 BENDS = [0, 0.3, 2.5, 10]
 FINE = [0.55, 0.7, 0.85, 1, 1.2, 1.5, 2, 3, 6, 20, 100, 800]  # widths in steps
 COARSE = [4, 4.3, 4.6, 5, 6, 10, 30, 200, 800]
-TINY = [0.02, 0.1, 0.2, 0.25, 0.3, 0.4, 0.6, 0.8, 1, 1.5]
+TINY = [
+    0.001,
+    0.02,
+    0.05,
+    0.1,
+    0.15,
+    0.2,
+    0.23,
+    0.25,
+    0.27,
+    0.3,
+    0.35,
+    0.4,
+    0.45,
+    0.5,
+    0.55,
+    0.6,
+    0.7,
+    0.8,
+    1,
+    1.5,
+    2,
+    3,
+]
 
 _POINTS = np.linspace(-10, 10, 40_001)
 _NORMAL = np.array([0.5 * erfc(-z / sqrt(2)) for z in _POINTS])
@@ -94,14 +118,47 @@ def test_bound_with_every_second_sample(steps, parity):
                 assert error <= 0.99 * (smooth(u, p) + sixth + 40 * q * (1 + u))
 
 
+def raised(lanes):
+    """As the sheet does: never less than the lane before, the next one giving back what it can."""
+    last = carry = 0.0
+    for lane in lanes:
+        value = lane - carry
+        carry = max(last - value, 0)
+        last = max(value, last)
+        yield last
+
+
+def narrow_error(s, p, q):
+    """Of the whole curve around the kink, in 2**-28; width s + p*x + q*x**2/2. 0 where gamma falls."""
+    places = np.arange(-24, 25)  # of the lanes
+    dense = np.linspace(-15, 15, 961)
+
+    def gamma(x):
+        width = np.clip(s + p * x + q / 2 * x * x, 0.4 * s, 3 * s)
+        return normal(x / width + width / 2) - np.exp(-x) * normal(x / width - width / 2)
+
+    samples = gamma(np.arange(-26, 27) * G)
+    if np.any(np.diff(samples) < -(2**-17)):
+        return 0.0
+    lanes = np.array(list(raised(np.convolve(samples, FILTER, "valid"))))
+    far = np.abs(dense[:, None] - places)
+    weights = np.where(far < 0.5, 0.75 - far**2, np.where(far < 1.5, (1.5 - far) ** 2 / 2, 0))
+    rounded = np.abs(np.diff(lanes, 2)).max()
+    return float(np.abs(weights @ lanes - gamma(dense * G)).max() * 2**28 + rounded * 2**16)
+
+
 @pytest.mark.parametrize("steps", TINY)
-def test_bound_of_narrow_smiles(steps):
-    """Up to a slope of an eighth; q is at most 20 p, as reach is at least four steps."""
-    for p in (0, 0.003, 0.02, -0.02, 0.06, -0.06, 0.125, -0.125):
-        for q in (0, 0.3, 2.5):
-            error, width = seen(steps * G, p, q, None)
-            if width:
-                assert error <= 0.98 * 653_000 / (1 + 20 * (width / G) ** 2)
+def test_bound_of_narrow_smiles(steps, record_property):
+    """Slopes up to an eighth wherever lanes are made of the smile; the terms that all rows have aside."""
+    s, least = steps * G, np.inf
+    for q in (0, 0.1, 0.3, 1, 2.5):
+        for p in np.linspace(-0.125, 0.125, 21):
+            steepest = abs(p) + q * (4 * G + 5 * s)
+            if steepest <= 0.125:
+                bound = max(curves.FLAT, curves.KINK - curves.KINK_FALL * s) + curves.BENT * steepest
+                least = min(least, bound / max(narrow_error(s, p, q), 1))
+    assert least >= 1.02
+    record_property("summary", f"curve {steps} steps wide at the money: bound {least:.2f} times the error")
 
 
 def test_kernels_of_the_splines():
@@ -122,29 +179,11 @@ def test_kernels_of_the_splines():
         times = 1 if parity is None else 2
         assert kink * G * 2**28 * 2 * 0.39895 <= times * 482_000
         assert jump * G**2 * 2**28 * 2 * 0.39895 * 1.3 <= times * 2_750
-        if parity is None:
-            assert kink * G * 2**28 * 1.08 <= 651_300
-
-
-def test_slope_varies_by_little_more_than_one():
-    """Over the samples of a value, whatever the smile: the variation of gamma' is at most 1.08."""
-    for steps in (0.02, 0.1, 0.3, 0.6, 1, 2, 6, 20, 80):
-        for p in (0, 0.03, -0.03, 0.125, -0.125):
-            for q in (0, 0.3, 2.5):
-                x = np.r_[np.linspace(-1.2, 1.2, 13), np.linspace(-0.08, 0.08, 41)][:, None]
-                dx = np.linspace(-3.5, 3.5, 1401) * G
-                s = steps * G + p * dx + q / 2 * dx * dx
-                if s.min() <= 0:
-                    continue
-                d = (x + dx) / s + s / 2
-                slope = np.exp(-x - dx) * normal(d - s)
-                slope += np.exp(-d * d / 2) / np.sqrt(2 * np.pi) * (p + q * dx)
-                assert np.abs(np.diff(slope)).sum(1).max() <= 1.08
 
 
 @pytest.mark.parametrize(
     ("days", "atm", "most"),
-    [(30, 0.6, 0.107), (30, 0.2, 0.131), (7, 0.7, 0.119), (180, 0.5, 0.104), (2, 0.35, 0.28),
+    [(30, 0.6, 0.108), (30, 0.2, 0.131), (7, 0.7, 0.119), (180, 0.5, 0.104), (2, 0.35, 0.28),
      (1, 0.6, 0.22), (1, 0.35, 0.58), (0.5, 0.6, 0.4)],
 )  # fmt: skip
 def test_err_stays_small(days, atm, most, record_property):

@@ -108,7 +108,7 @@ def test_splines_are_exact_for_parabolas():
         portfolio.add_lane(net, Curve(curve, EXPIRY, 0), code, 5, BOOK.strike)
         assert net.values == [5 * value for value in window(curve, portfolio.log_code(S), code)]
         for one, value in zip(SCENARIOS, net.values, strict=True):
-            point = (round(x * CODES_PER_LOG) / CODES_PER_LOG + 1.2) * 80 + 4 * one.steps - 0.5
+            point = (round(x * CODES_PER_LOG) / CODES_PER_LOG + 1.2) * 80 + 4 * one.steps
             exact = {"up": point**2 + 0.25, "down": 3 * point, "mark": 300 * point}[one.vol]
             slope = {"up": 2 * point + 1, "down": 3, "mark": 300}[one.vol]
             # half of a fraction's last bit, and a weight rounded down by less than one
@@ -133,7 +133,7 @@ def test_off_the_curve_sold_calls_cost_the_nearest_strike():
     net = portfolio.Exposure(1, S)
     portfolio.add_lane(net, Curve(rising, EXPIRY, 0), log_code(S // 4), -3, BOOK.strike)
     assert net.values[portfolio.MARK] == -3 * (161 + 162) * 2048
-    nearest = math.ceil(S * (math.exp(-0.825) + 2**-17 + 2**-22))
+    nearest = math.ceil(S * (math.exp(-0.81875) + 2**-17 + 2**-22))
     assert net.money == math.ceil(Fraction(3 * (nearest - S // 4), 10**4))
     assert net.lin == 0
 

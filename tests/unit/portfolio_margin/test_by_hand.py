@@ -219,7 +219,7 @@ def test_deep_in_the_money(lots):
             _, _, maintenance, _ = asked(b, [], words)
             assert near(maintenance, 4_000 * (1 - exp(-0.1)) + b_err(b, 4_000) / USD * exp(-0.1))
         else:
-            beyond = 4_000 * (call(0.825, "mark", years(b, "mark")) - 1 + exp(-0.825))
+            beyond = 4_000 * (call(0.81875, "mark", years(b, "mark")) - 1 + exp(-0.81875))
             error = b_err(b, 4_000) / USD
             assert 0 <= value / USD - 2_600 <= beyond + 2 * error + 0.1
 

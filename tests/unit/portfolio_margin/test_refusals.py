@@ -13,11 +13,12 @@ from tests.unit.standard_margin.bench import MARKETS, WINDOW, bench, refusal
 
 TERMS_REASONS = {
     "portfolio: range": [Terms(15, 48), Terms(0, 48), Terms(32, 49), Terms(32, 2**250)],
-    "portfolio: im range": [Terms(16, 19), Terms(41, 48), Terms(48, 48), Terms(2**200, 48)],
+    "portfolio: whole steps": [Terms(16, 19), Terms(40, 48), Terms(17, 32), Terms(2**200 + 1, 48)],
+    "portfolio: im range": [Terms(16, 16), Terms(48, 48), Terms(2**200, 48)],
     "portfolio: haircut": [Terms(32, 48, 10**6), Terms(32, 48, 50_001), Terms(32, 48, 2**250)],
     "portfolio: floor": [Terms(32, 48, 0, 100_100), Terms(32, 48, 0, 99)],
 }
-WITHIN = [Terms(16, 20), Terms(40, 48), Terms(16, 48, 999_900, 100_000)]
+WITHIN = [Terms(16, 32), Terms(32, 48), Terms(16, 48, 999_900, 100_000)]
 VIEWS = ("margin", "initial", "close_out", "nets")
 
 
@@ -154,6 +155,6 @@ def test_every_reason_is_here():
 
     tested = Path(__file__).read_text()
     reasons = reasons_in("margin/portfolio.vy", "PortfolioMargin.vy")
-    assert len(reasons) == 8
+    assert len(reasons) == 9
     for reason in reasons | {"curve: none", "curve: stale"}:
         assert reason in tested
