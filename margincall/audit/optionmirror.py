@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from margincall.audit.world import MARKETS, World, map_slot, slot_of
+from margincall.model.curves import Curve
 from margincall.model.dials import PLACES, Dials
 from margincall.model.expiry import Track
 
@@ -22,6 +23,7 @@ class OptionMirror:
         self._book_base = slot_of(house, "_words")
         self._books: dict[int, list[int]] = {}  # account -> slots of as many book words as it ever had
         self._slots: dict[tuple, tuple[str, int]] = {}
+        self._sheets: dict[tuple[int, int], Curve] = {}  # those compared
         self._bases = {
             "curve": (protocol.portfolio, "_curves"),
             "smile": (protocol.surface, "words"),
@@ -41,10 +43,23 @@ class OptionMirror:
             seen = self._read(*self._slot(name, *key))
             if seen & ~BLOB != value if name == "curve" else seen != value:
                 found.append(f"{name} {key}: chain {seen:#x}, twin {value:#x}")
+        found += self._check_sheets()
         for market in MARKETS:
             if self.world.series.balance(market) != self.world.series.collateral.listings[market].balance:
                 found.append(f"spot tokens of {market}")
         return found + self._check_books()
+
+    def _check_sheets(self) -> list[str]:
+        """The sheets of curves that were made since the last look."""
+        found = []
+        for key, curve in self.world.twin.options.curves.items():
+            if self._sheets.get(key) is curve:
+                continue
+            self._sheets[key] = curve
+            address = self._read(*self._slot("curve", *key)) & BLOB
+            if self.world.chain.code_of(f"0x{address:040x}", 1 + len(curve.blob))[1:] != curve.blob:
+                found.append(f"sheet of {key}")
+        return found
 
     def _check_books(self) -> list[str]:
         found, books = [], self.world.twin.books

@@ -10,6 +10,7 @@ from margincall.audit.draw import Draw
 from margincall.audit.machine import Machine, Step
 from margincall.audit.properties import economic, liquidation, rule, state, transition, tworun
 from margincall.audit.settings import Setting
+from margincall.chain.base import Reverted
 
 NOT_APPLICABLE = {}
 """Ids without a subject: none. I-30 to I-33 have theirs in the setting "portfolio" only; in I-40 the part on
@@ -76,4 +77,7 @@ def run_sometimes(name: str, machine: Machine, draw: Draw) -> None:
     if machine.setting.envelope and name == "i_28":
         return
     machine.counts[f"ran {name}"] += 1
-    _SOMETIMES[name](machine, draw)
+    try:
+        _SOMETIMES[name](machine, draw)
+    except Reverted as error:
+        machine.fail(f"I-{name[2:4]}", f"a view reverted: {error}")

@@ -1,0 +1,143 @@
+"""Many mutants in processes: what was found is appended to a file, so that a run can be resumed."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from itertools import islice
+from pathlib import Path
+from time import monotonic, process_time
+
+from margincall.audit.mutants import schedules
+from margincall.audit.mutants.hunting import Kill, hunt
+from margincall.audit.mutants.operators import Edit, key_of, sample
+from margincall.audit.mutants.planting import compiled
+from margincall.protocol.artifacts import CONTRACTS, ROOT, CompileError
+
+RESULTS = ROOT / "build" / "mutants" / "generic.jsonl"
+PATIENCE = 120
+"""Seconds after which a mutant that neither ends nor fails counts as noticed: the run hangs on it."""
+INVALID, EQUIVALENT, KILLED, SURVIVED = "invalid", "equivalent", "killed", "survived"
+
+
+def examine(edit: Edit) -> dict:
+    """One generic mutant: compiled, deployed, hunted with the exact twin and without. A record for RESULTS."""
+    started = process_time()
+    text = (CONTRACTS / edit.file).read_text()
+    record = {"key": key_of(edit, text), **edit._asdict(), "contract": "", "status": EQUIVALENT}
+    record |= {"exact": None, "observed": None, "seconds": 0.0}
+    with _alarm():
+        try:
+            for home in schedules.homes(edit.file, edit.function)[:3]:
+                if replaced := compiled({edit.file: edit.apply(text)}, [home]):
+                    record |= {"contract": home, "status": SURVIVED}
+                    break
+        except CompileError as error:
+            return record | {"status": INVALID, "text": str(error)[:200]}
+    if record["status"] == EQUIVALENT:
+        return record | {"seconds": process_time() - started}
+    for name, exact in (("observed", False), ("exact", True)):
+        with _alarm():
+            kill = hunt(replaced, schedules.runs(edit.file), exact)
+        record[name] = kill and kill._asdict()
+    if record["exact"] is None and record["observed"] is not None:
+        record["exact"] = record["observed"]  # with the exact twin every other property is checked too
+    if record["exact"] is not None:
+        record["status"] = KILLED
+    return record | {"seconds": round(process_time() - started, 2)}
+
+
+def known(path: Path = RESULTS) -> dict[str, dict]:
+    """Records of earlier runs by key; a line cut short by an interruption is passed over."""
+    found: dict[str, dict] = {}
+    if path.exists():
+        for line in path.read_text().splitlines():
+            try:
+                record = json.loads(line)
+            except ValueError:
+                continue
+            found[record["key"]] = record
+    return found
+
+
+def run(
+    wanted: int,
+    seed: int,
+    workers: int,
+    minutes: float | None = None,
+    say: Callable[[dict, int], None] | None = None,
+    path: Path = RESULTS,
+    files: Iterable[str] | None = None,
+) -> list[dict]:
+    """The first `wanted` mutants of the seed's order that compile, and are not equivalent byte for byte, with
+    their records; fewer when the minutes are over. `say(record, of those that count)` after each."""
+    before, found = known(path), {}
+    order = sample(schedules.files() if files is None else files, seed)
+    texts = {file: (CONTRACTS / file).read_text() for file in {edit.file for edit in order}}
+    keys = {edit: key_of(edit, texts[edit.file]) for edit in order}
+    until = None if minutes is None else monotonic() + 60 * minutes
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def counted() -> int:
+        return sum(record["status"] in (KILLED, SURVIVED) for record in found.values())
+
+    def note(record: dict, is_new: bool) -> None:
+        found[record["key"]] = record
+        if is_new:
+            with path.open("a") as out:
+                out.write(json.dumps(record) + "\n")
+        if say:
+            say(record, counted())
+
+    remaining = iter(order)
+    jobs: set = set()
+    with ProcessPoolExecutor(workers) as pool:
+        try:
+            while counted() < wanted:
+                if until is not None and monotonic() > until:
+                    break
+                room = min(2 * workers, wanted - counted()) - len(jobs)
+                taken = list(islice(remaining, max(room, 0)))
+                for edit in taken:
+                    if keys[edit] in before:
+                        note(before[keys[edit]], False)
+                    else:
+                        jobs.add(pool.submit(examine, edit))
+                if not jobs:
+                    if taken:
+                        continue
+                    break
+                done, jobs = wait(jobs, timeout=5, return_when=FIRST_COMPLETED)
+                for job in done:
+                    note(job.result(), True)
+            for job in jobs:
+                job.cancel()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+        for job in jobs:
+            if not job.cancelled():
+                note(job.result(), True)
+    return list(found.values())
+
+
+class _alarm:
+    """Raises TimeoutError in the block after PATIENCE seconds."""
+
+    def __enter__(self) -> None:
+        signal.signal(signal.SIGALRM, _ring)
+        signal.alarm(PATIENCE)
+
+    def __exit__(self, *exception) -> None:
+        signal.alarm(0)
+
+
+def _ring(number, frame) -> None:
+    raise TimeoutError(f"it did not end in {PATIENCE} s")
+
+
+def kill_of(record: dict, name: str) -> Kill | None:
+    """`exact` or `observed` of a record."""
+    return Kill(**record[name]) if record[name] else None

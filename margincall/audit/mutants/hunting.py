@@ -1,0 +1,104 @@
+"""Run the property machine on a mutant until a property fails, or note all that do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from margincall.audit import properties
+from margincall.audit.draw import RandomDraw
+from margincall.audit.machine import Machine, Violation
+from margincall.audit.settings import SETTINGS
+from margincall.chain.base import ChainError, Reverted
+from margincall.protocol.artifacts import Artifact
+
+EXACT = "I-14"
+"""The exact twin: storage word by word, refusals, margins in fractions."""
+BROKEN = "broken state"
+"""The contracts left a state that no formula can be evaluated on."""
+NO_DEPLOYMENT = "I-40"
+"""The protocol cannot even be deployed."""
+
+
+class Run(NamedTuple):
+    """One history to look at: a setting's name, a seed, steps."""
+
+    setting: str
+    seed: int
+    steps: int
+
+
+class Kill(NamedTuple):
+    """The first property that failed, after how many steps in all, in which setting, and what it said."""
+
+    by: str
+    steps: int
+    setting: str
+    text: str
+
+
+def rates(setting: str, exact: bool) -> dict[str, int]:
+    """The two-run and economic properties some six times as often as in a long run: a mutant's is short."""
+    often = {
+        name: rate if name in properties.WITH_OPTIONS else max(rate // 6, 5)
+        for name, rate in properties.rates(SETTINGS[setting]).items()
+    }
+    if not exact:
+        often.pop("i_14", None)
+    return often
+
+
+def hunt(replaced: Mapping[str, Artifact], runs: Sequence[Run], exact: bool) -> Kill | None:
+    """The first violation on a deployment with these contracts; None when the runs end without one."""
+    done = 0
+    for run in runs:
+        machine = None
+        try:
+            machine = Machine(SETTINGS[run.setting], rates(run.setting, exact), replaced, exact)
+            draw = RandomDraw(run.seed)
+            while machine.steps < run.steps:
+                machine.step(draw)
+        except Violation as violation:
+            name, _, text = str(violation).partition(": ")
+            steps = done + (machine.steps if machine else 0)
+            name = EXACT if name == "differential" else name
+            return Kill(name, steps, run.setting, text.partition("\n")[0][:300])
+        except Reverted as error:
+            if machine is None:
+                return Kill(NO_DEPLOYMENT, done, run.setting, f"does not deploy: {error}")
+            return Kill(BROKEN, done + machine.steps, run.setting, f"reverted: {error}")
+        except Exception as error:
+            steps = done + (machine.steps if machine else 0)
+            return Kill(BROKEN, steps, run.setting, f"{type(error).__name__}: {error}"[:300])
+        done += run.steps
+    return None
+
+
+def killers(replaced: Mapping[str, Artifact], runs: Sequence[Run]) -> dict[str, int]:
+    """Without the exact twin: every property that fails in the runs -> after how many steps first."""
+    found: dict[str, int] = {}
+    done = 0
+    for run in runs:
+        noted: dict[str, int] = {}
+        try:
+            machine = Machine(SETTINGS[run.setting], rates(run.setting, False), replaced, False, noted)
+            draw = RandomDraw(run.seed)
+            failures = 0
+            while machine.steps < run.steps and failures < 20:
+                try:
+                    machine.step(draw)
+                except ChainError:
+                    break
+                except Exception:
+                    # After a violation formulas may have nothing left to be evaluated on.
+                    failures += 1
+                    if not noted:
+                        noted[BROKEN] = machine.steps
+        except Violation as violation:  # at the machine's own first actions
+            noted.setdefault(str(violation).partition(":")[0], 0)
+        except Exception:
+            noted.setdefault(NO_DEPLOYMENT, 0)
+        for name, steps in noted.items():
+            found.setdefault(name, done + steps)
+        done += run.steps
+    return found

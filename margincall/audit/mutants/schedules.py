@@ -1,0 +1,85 @@
+"""Which contract a mutant of a file is put into, and which histories look at it."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from margincall.audit.mutants.hunting import Run
+from margincall.audit.mutants.planting import holders
+from margincall.protocol.artifacts import CONTRACTS, artifact, sources
+
+EXCLUDED = {
+    "SpanMargin.vy": "the worked example of another margin rule: not deployed (tests/unit/span_margin)",
+    "feeds/AggregatorFeed.vy": "another price feed: not deployed (tests/unit/feeds)",
+    "Timelock.vy": "snekmate's timelock controller and nothing else",
+    "mocks/": "tokens and wallets that misbehave: they are the tests",
+    "log statements": "events: the machine judges what is stored; unit tests compare events",
+}
+"""What no generic mutant is made of, and why."""
+
+VIEWS = ("Lens", "PortfolioLens")
+OPTION_FILES = ("options/", "Book.vy", "PortfolioMargin.vy", "margin/portfolio.vy", "margin/scenarios.vy",
+                "margin/dials.vy", "Surface.vy", "Pricing.vy", "StandardMargin.vy", "Expiry.vy",
+                "Collateral.vy", "PortfolioLens.vy")  # fmt: skip
+"""Files whose code runs in a setting with options only."""
+OF_OPTIONS = (Run("portfolio", 21, 250), Run("portfolio", 22, 250))
+OF_PERPS = (
+    Run("thin", 11, 260),
+    Run("hostile", 12, 260),
+    Run("plain", 13, 260),
+    Run("wide", 14, 160),
+    Run("portfolio", 15, 200),
+)
+
+
+def files() -> list[str]:
+    """The sources that generic mutants are made of."""
+    return sorted(
+        file
+        for file in holders()
+        if file.endswith(".vy") and not any(file.startswith(out) for out in EXCLUDED)
+    )
+
+
+def runs(file: str) -> tuple[Run, ...]:
+    """The histories that look at a mutant of a file, in order."""
+    return OF_OPTIONS if file.startswith(OPTION_FILES) else OF_PERPS
+
+
+@cache
+def homes(file: str, function: str) -> tuple[str, ...]:
+    """Deployed contracts that use a function (or constant) of a file: the smallest that acts first, those
+    that are only looked at last."""
+    names = holders()[file]
+    stem = file.rpartition("/")[2].removesuffix(".vy")
+    if stem in names:
+        return (stem,)
+    wanted = [f"{stem}.{one}" for one in (*_reached_from(file, function), "__interface__")]
+    used = [name for name in names if _mentions(name, file, wanted)]
+    return tuple(sorted(used or names, key=lambda name: (name in VIEWS, len(artifact(name).bytecode))))
+
+
+def _mentions(name: str, file: str, wanted: list[str]) -> bool:
+    texts = [_text(other) for other in sources(name) if other != file]
+    return any(re.search(rf"\b{re.escape(one)}\b", text) for one in wanted for text in texts)
+
+
+def _reached_from(file: str, function: str) -> set[str]:
+    """The functions of the file that use this one, directly or not, and itself."""
+    bodies = dict(re.findall(r"^def (\w+)(.*?)(?=^@|\Z)", _text(file), re.M | re.S))
+    found = {function}
+    while True:
+        more = {
+            name
+            for name, body in bodies.items()
+            if name not in found and any(re.search(rf"\b{one}\b", body) for one in found)
+        }
+        if not more:
+            return found
+        found |= more
+
+
+@cache
+def _text(file: str) -> str:
+    return (CONTRACTS / file).read_text()
