@@ -23,7 +23,7 @@ INVALID, EQUIVALENT, KILLED, SURVIVED = "invalid", "equivalent", "killed", "surv
 
 
 def examine(edit: Edit) -> dict:
-    """One generic mutant: compiled, deployed, hunted with the exact twin and without. A record for RESULTS."""
+    """One generic mutant: compiled, deployed, hunted with the exact twin and without. A line of RESULTS."""
     started = process_time()
     text = (CONTRACTS / edit.file).read_text()
     record = {"key": key_of(edit, text), **edit._asdict(), "contract": "", "status": EQUIVALENT}

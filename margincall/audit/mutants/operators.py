@@ -1,7 +1,7 @@
-"""Generic mutants of Vyper source: one small change of one line each, found in the compiler's own syntax tree.
+"""Generic mutants of Vyper source: a small change of one line each, found in the compiler's own syntax tree.
 
-Kinds: comparison, sign (also and/or, not), rounding, min/max, constant (+-1), delete statement, delete assert,
-swap statements, wrong argument. Whether a mutant compiles, and differs in bytecode, shows later.
+Kinds: comparison, sign (also and/or, not), rounding, min/max, constant (+-1), delete statement, delete
+assert, swap statements, wrong argument. Whether a mutant compiles, and differs in bytecode, shows later.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import hashlib
 import random
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +35,7 @@ CALLS = {
     "_floor_div": ("rounding", "_ceil_div"),
     "_ceil_div": ("rounding", "_floor_div"),
 }
+VALUED = (va.AnnAssign, va.Assign, va.AugAssign, va.Expr, va.Return)
 SIMPLE = (va.Assign, va.AugAssign, va.Expr, va.Assert)
 
 
@@ -147,14 +149,13 @@ def _in_statement(source: _Source, node, function: str) -> Iterator[Edit]:
         for statement in node.body:
             yield from _in_statement(source, statement, function)
         yield from _in_body(source, node.body, function)
-    elif isinstance(node, (va.AnnAssign, va.Assign, va.AugAssign, va.Expr, va.Return)):
-        if node.value is not None and not _is_docstring(node):
-            yield from _in_expressions(source, node.value, function)
+    elif isinstance(node, VALUED) and node.value is not None and not _is_docstring(node):
+        yield from _in_expressions(source, node.value, function)
 
 
 def _in_body(source: _Source, body: list, function: str) -> Iterator[Edit]:
     """Adjacent statements that could change places."""
-    for one, two in zip(body, body[1:], strict=False):
+    for one, two in pairwise(body):
         if isinstance(one, SIMPLE) and isinstance(two, SIMPLE) and not _is_docstring(one):
             start, end = source.start(one), source.end(two)
             between = source.text[source.end(one) : source.start(two)]
@@ -204,7 +205,7 @@ def _binary(source: _Source, node, function: str) -> Iterator[Edit]:
 
 
 def _boolean(source: _Source, node, function: str) -> Iterator[Edit]:
-    for left, right in zip(node.values, node.values[1:], strict=False):
+    for left, right in pairwise(node.values):
         if at := _operator(source, left, right, ("and", "or")):
             yield source.edit("sign", at[0], at[1], SIGNS[at[2]], function)
 
@@ -229,14 +230,14 @@ def _call(source: _Source, node, function: str) -> Iterator[Edit]:
         yield source.edit("rounding", source.start(node), source.end(node), f"({new})", function)
     if last in ("min", "max", "convert", "slice", "extract32", "empty"):
         return
-    for one, two in zip(node.args, node.args[1:], strict=False):
+    for one, two in pairwise(node.args):
         plain = all(isinstance(arg, (va.Name, va.Attribute, va.Int)) for arg in (one, two))
         if plain and source.of(one) != source.of(two):
             start, end = source.start(one), source.end(two)
             between = source.text[source.end(one) : source.start(two)]
             new = source.of(two) + between + source.of(one)
             yield source.edit("wrong argument", start, end, new, function)
-    for one, two in zip(node.keywords, node.keywords[1:], strict=False):
+    for one, two in pairwise(node.keywords):
         names = isinstance(one.value, va.Name) and isinstance(two.value, va.Name)
         if names and one.value.id != two.value.id:
             start, end = source.start(one.value), source.end(one.value)

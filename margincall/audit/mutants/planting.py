@@ -18,7 +18,7 @@ from margincall.protocol.artifacts import CONTRACTS, Artifact, CompileError, art
 from margincall.protocol.deploy import CONTRACTS as DEPLOYED
 
 CODE = artifacts.ROOT / "build" / "mutants" / "code"
-"""Compiled mutants by the hash of their sources, so that a run which is resumed or repeated compiles nothing."""
+"""Compiled mutants by the hash of their sources: a run that is resumed or repeated compiles nothing."""
 
 
 class PlantError(Exception):
@@ -40,17 +40,13 @@ def planted(changes: Iterable[Change], contracts: Path = CONTRACTS) -> dict[str,
         path = contracts / change.file
         if change.file not in texts:
             if not path.is_file():
-                raise PlantError(
-                    f"no file {change.file} below {contracts.name}/: correct the change's `file`"
-                )
+                raise PlantError(f"no file {change.file} below {contracts.name}/: correct `file`")
             texts[change.file] = path.read_text()
         count = texts[change.file].count(change.old)
         if count != 1:
             line = change.old.strip().partition("\n")[0]
             found = "not at all" if not count else f"{count} times"
-            raise PlantError(
-                f"{change.file}: the old text {line!r} occurs {found}, it must occur exactly once"
-            )
+            raise PlantError(f"{change.file}: {line!r} occurs {found}, it must occur exactly once")
         if change.old == change.new:
             raise PlantError(f"{change.file}: the new text is the old one")
         texts[change.file] = texts[change.file].replace(change.old, change.new)
