@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
+from margincall.cli.reporting import report, report_options, tell
 from margincall.cli.shared import compile_contracts, console_for
 
 JSON = Path("build/bench/bench.json")
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option(
     "--json",
     "json_path",
@@ -25,12 +26,17 @@ JSON = Path("build/bench/bench.json")
 @click.option(
     "--only", multiple=True, metavar="NAME", help="Measure names that contain this; repeat the option."
 )
-def bench(json_path, update, only) -> int:
+@report_options
+@click.pass_context
+def bench(context, json_path, update, only, **asked) -> int | None:
     """Measure every operation cold, on Anvil and on the embedded EVM, which must agree.
 
     Beside each figure stands its floor: what the state that it touches costs, whatever computes with it.
-    Exit code 1 when gas or bytes differ from tests/gas/snapshot.json.
+    Exit code 1 when gas or bytes differ from tests/gas/snapshot.json. Writes report.html beside the record;
+    `margincall bench report` tells it again, with other options, without measuring.
     """
+    if context.invoked_subcommand:
+        return None
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     from margincall.bench import run
@@ -48,7 +54,10 @@ def bench(json_path, update, only) -> int:
             )
         )
     found.write(json_path)
-    _print(found)
+    if only:
+        _print(found)
+    else:
+        tell(found, json_path.parent, **asked)
     return 0
 
 
@@ -62,3 +71,6 @@ def _print(found) -> None:
     for m in found.measurements:
         table.add_row(m.name, f"{m.gas:,}", f"{m.floor:,}", f"{m.gas / m.floor:.2f}")
     console_for().print(table)
+
+
+bench.add_command(report)

@@ -1,0 +1,131 @@
+"""The benchmark's page in a real browser: whole, silent, offline, true to bench.json, fit for a phone."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from margincall.bench import report, story
+from margincall.bench.peers import read_peers
+from margincall.bench.records import load
+from margincall.bench.whatif import Schedule
+from tests.browser import NoBrowser, Page, chromium
+from tests.unit.bench.figures import bench
+
+CELLS = """[...document.querySelectorAll("#%s table")].map(table =>
+    [...table.rows].map(row => [...row.cells].map(cell => cell.textContent)))"""
+OVERFLOW = "document.documentElement.scrollWidth - window.innerWidth"
+PICTURES = """[...document.querySelectorAll("figure svg")].map(svg => {
+    const box = svg.getBoundingClientRect();
+    const ink = [...svg.querySelectorAll("path, use")].filter(one => one.getBoundingClientRect().width > 0);
+    return [box.width, box.height, ink.length];
+})"""
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """bench.json as a benchmark writes it, and the page of what it says with an asked what-if."""
+    folder = tmp_path_factory.mktemp("bench")
+    bench().write(folder / "bench.json")
+    told = story.sections(
+        load(folder / "bench.json"), read_peers(), story.Asked(1.0, 3_000.0, Schedule(cold_sload=3_000))
+    )
+    report.write(load(folder / "bench.json"), told, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(written) -> Iterator[Page]:
+    try:
+        with chromium() as opened:
+            opened.open(written / "report.html")
+            yield opened
+    except NoBrowser as error:
+        pytest.fail(str(error), pytrace=False)
+
+
+def test_the_browser_sees_what_is_wrong(tmp_path):
+    """Console errors, exceptions and requests are noticed: the other tests can fail."""
+    file = tmp_path / "bad.html"
+    file.write_text(
+        '<!doctype html><link rel="icon" href="data:,"><img src="http://example.invalid/a.png">'
+        "<script>console.error('said'); nope()</script>"
+    )
+    with chromium() as opened:
+        opened.open(file)
+        assert opened.requests == ["http://example.invalid/a.png"]
+        assert len(opened.errors) == 3
+
+
+def test_it_loads_in_silence_and_asks_nobody(page):
+    assert page.errors == []
+    assert page.requests == []
+    assert page.evaluate("document.title") == "margincall: what margin costs on chain"
+
+
+def test_the_story_is_in_order(page):
+    titles = page.evaluate("[...document.querySelectorAll('h2')].map(title => title.textContent)")
+    assert titles == [
+        "One check",
+        "Targets",
+        "Growth",
+        "Where the gas goes",
+        "What if state cost something else",
+        "Other systems",
+        "Everything measured",
+        "Speed",
+        "Sizes and limits",
+        "How it was measured",
+    ]
+    links = page.evaluate(
+        "[...document.querySelectorAll('nav a')].map(a => !!document.querySelector(a.hash))"
+    )
+    assert links == [True] * len(titles)
+
+
+def test_the_tables_are_bench_json(page, written):
+    found = load(written / "bench.json").record()["portfolio_check"]
+    (first,) = page.evaluate(CELLS % "one-check")
+    rows = {row[0]: row for row in first[1:]}
+    for n, gas in found["ladder"].items():
+        row = rows[f"{n} option{'s' * (n != '1')}"]
+        assert row[1:3] == [f"{gas:,}", f"{found['floor'][n]:,}"]
+    assert rows["64 over 4 underlyings"][1] == f"{found['four_underlyings_64']:,}"
+    assert rows["1 perp"][1] == f"{found['perp_only']:,}"
+    assert rows["64 options"][4:] == ["14,497,949", "81 ×"]
+    operations, checks = page.evaluate(CELLS % "everything-measured")
+    shown = {row[0]: row[1] for row in operations[1:] + checks[1:]}
+    assert shown == {m.name: f"{m.gas:,}" for m in load(written / "bench.json").measurements}
+    (targets,) = page.evaluate(CELLS % "targets")
+    assert [row[3] for row in targets[1:]] == ["yes", "no", "yes"]
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1280, False), (1280, True), (390, False), (320, True)])
+def test_it_fits_and_every_picture_is_there(page, width, dark):
+    page.resize(width, 844, dark)
+    assert page.evaluate(OVERFLOW) == 0
+    sizes = page.evaluate(PICTURES)
+    assert len(sizes) == 6
+    shown = [size for size in sizes if size[0]]
+    assert len(shown) == 3  # those of a screen or those of a phone
+    for across, down, ink in shown:
+        assert 0.8 * min(width, 1_000) < across <= width
+        assert down > 200
+        assert ink > 50
+
+
+def test_a_heading_sorts(page):
+    page.resize(1280, 900)
+    rows = "[...document.querySelector('#everything-measured tbody').rows]"
+    column = f"{rows}.map(row => row.cells[1].textContent)"
+    head = "document.querySelectorAll('#everything-measured thead th')[1].click()"
+    for down in (False, True):
+        page.evaluate(head)
+        gas = [int(text.replace(",", "")) for text in page.evaluate(column)]
+        assert gas == sorted(gas, reverse=down)
+    assert len(gas) == 3
+
+
+def test_ids_are_unique(page):
+    """Two pictures that share an id would draw each other's shapes."""
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map(one => one.id)")
+    assert len(ids) == len(set(ids))
