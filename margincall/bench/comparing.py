@@ -59,17 +59,11 @@ def _cell(check: Check, n: int, held: dict[int, int]) -> str:
 
 
 def operations(bench: Bench, peers: Peers) -> Sheet:
-    """Each operation of each peer with ours beside it, and what sets the two apart. Raises BadInput for an
-    operation of ours that is not there."""
+    """Each operation of each peer with ours beside it, and what sets the two apart."""
     held = {m.name: m for m in bench.select(kind=OPERATION)}
     rows = []
-    for i, system in enumerate(peers.systems):
-        for j, one in enumerate(system.operations):
-            if one.ours and one.ours not in held:
-                raise BadInput(
-                    f"systems.{i}.operations.{j}.ours: {one.ours!r} is no operation of the benchmark; "
-                    "expected a name under operations in bench.json"
-                )
+    for system in peers.systems:
+        for one in system.operations:
             total = gas(sum(one.gas))
             split = " + ".join(map(gas, one.gas)) if len(one.gas) > 1 else ""
             mine = held.get(one.ours)
@@ -85,6 +79,18 @@ def operations(bench: Bench, peers: Peers) -> Sheet:
         ("Ours are whole receipts. No ratios: the operations are not the same.",),
         frozenset({1, 4, 5}),
     )
+
+
+def require_ours(bench: Bench, peers: Peers) -> None:
+    """Raises BadInput where a peer names an operation of ours that was not measured."""
+    held = {m.name for m in bench.select(kind=OPERATION)}
+    for i, system in enumerate(peers.systems):
+        for j, one in enumerate(system.operations):
+            if one.ours and one.ours not in held:
+                raise BadInput(
+                    f"systems.{i}.operations.{j}.ours: {one.ours!r} was not measured; expected a name under "
+                    "operations in bench.json"
+                )
 
 
 def methods(peers: Peers) -> Sheet:

@@ -227,7 +227,7 @@ def growth(bench: Bench, peers: Peers | None, narrow: bool = False) -> Iterator:
         axes.annotate(
             f"a transaction: {TRANSACTION_GAS:,} gas",
             (1.25 * (most or 128), TRANSACTION_GAS),
-            xytext=(0, 3),
+            xytext=(0, 6),
             textcoords="offset points",
             fontsize=8.5 if narrow else 9.5,
         )

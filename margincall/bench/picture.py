@@ -22,7 +22,10 @@ def drawn(books: Books) -> str:
     """The SVG of what `draw.gas_lines` gives."""
     with draw.gas(books) as figure:
         text = draw.svg(figure)
-    held = {book: [line._asdict() for line in lines] for book, lines in books.items()}
+    held = {
+        book: [line._asdict() | {"measured": dict(line.measured)} for line in lines]
+        for book, lines in books.items()
+    }
     return _METADATA.sub(
         lambda _: f"<metadata>{escape(json.dumps(held), quote=False)}</metadata>", text, count=1
     )

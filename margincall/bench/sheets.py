@@ -37,10 +37,11 @@ def gas(amount: float | None) -> str:
 
 
 def times(ratio: float | None) -> str:
-    """A ratio with two digits at least: 1.41 ×, 48 ×."""
+    """A ratio with three digits: 1.41 ×, 48.3 ×, 141 ×."""
     if ratio is None:
         return ""
-    return f"{ratio:,.0f} ×" if ratio >= 9.95 else f"{ratio:.1f} ×" if ratio >= 1.995 else f"{ratio:.2f} ×"
+    digits = 2 if ratio < 9.995 else 1 if ratio < 99.95 else 0
+    return f"{ratio:,.{digits}f} ×"
 
 
 def percent(share: float) -> str:
@@ -222,7 +223,7 @@ def amounts(
 
 def _money(amount: float, unit: str) -> str:
     if unit == "USD":
-        return f"{amount:,.2f}" if amount >= 0.995 else f"{amount:.2g}"
+        return f"{amount:,.2f}" if amount >= 0.0995 else f"{amount:.2g}"
     return f"{amount:.6f}"
 
 

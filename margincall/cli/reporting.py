@@ -44,7 +44,9 @@ def report_options(command: Callable) -> Callable:
     ]
     for name, about in PRICES.items():
         flag = "--" + name.replace("_", "-")
-        options.append(click.option(flag, type=click.IntRange(0), metavar="GAS", help=f"What if: {about}"))
+        options.append(
+            click.option(flag, type=click.IntRange(0, 10**9), metavar="GAS", help=f"What if: {about}")
+        )
     for option in reversed(options):
         command = option(command)
     return command
@@ -55,7 +57,7 @@ def report_options(command: Callable) -> Callable:
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="FOLDER", help="Of the page. [default: FILE's folder]"
 )
-@click.option("--json", "as_json", is_flag=True, help="The analysis as one JSON record in place of tables.")
+@click.option("--json", "as_json", is_flag=True, help="The analysis as one JSON record, no page.")
 @report_options
 def report(file, out, as_json, **asked) -> None:
     """Tell the story of a benchmark that was measured before (FILE, build/bench/bench.json).
@@ -75,9 +77,10 @@ def report(file, out, as_json, **asked) -> None:
 def tell(
     found, folder: Path, as_json: bool = False, compare=None, gas_price=None, eth_price=None, **prices
 ) -> None:
-    """Print the tables (or the analysis as JSON) and write the page into `folder`. Raises BadInput."""
+    """Write the page into `folder` and print the tables; or the analysis as JSON alone. Raises BadInput."""
     from margincall.bench import report as page
     from margincall.bench import story
+    from margincall.bench.comparing import require_ours
     from margincall.bench.peers import FILE, read_peers
     from margincall.bench.whatif import Schedule
 
@@ -85,19 +88,21 @@ def tell(
         if value is not None and not (isfinite(value) and value > 0):
             raise BadInput(f"{flag} {value}: expected a number above 0")
     peers = read_peers(compare or FILE)
+    if compare:
+        try:
+            require_ours(found, peers)
+        except BadInput as error:
+            raise BadInput(f"{compare}: {error}") from None
     given = {name: price for name, price in prices.items() if price is not None}
     asked = story.Asked(gas_price, eth_price, Schedule(**given))
-    try:
-        told = story.sections(found, peers, asked)
-    except BadInput as error:
-        raise BadInput(f"{compare or FILE}: {error}") from None
+    if as_json:
+        click.echo(json.dumps(story.record(found, peers, asked), indent=2))
+        return
+    told = story.sections(found, peers, asked)
     try:
         written = page.write(found, told, folder)
     except OSError as error:
         raise BadInput(f"{folder}: cannot be written ({error.strerror}); give another folder") from None
-    if as_json:
-        click.echo(json.dumps(story.record(found, peers, asked), indent=2))
-        return
     _print(told)
     click.echo(f"\nWritten: {', '.join(map(str, written))}")
 

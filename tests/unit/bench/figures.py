@@ -47,7 +47,7 @@ def bench() -> Bench:
         for n in (1, 4, 8, 16)
     ]
     trade = Measurement(
-        "trade, cross",
+        "increase, cross, 1 perp",
         OPERATION,
         150_000,
         90_000,

@@ -138,8 +138,8 @@ def test_ratios_only_where_the_method_is_the_same():
     sheet = comparing.checks(bench(), read_peers(), "perps")
     rows = {row[0]: row[1:] for row in sheet.rows}
     one = sheet.columns.index("1") - 1
-    assert rows["Derive PMRM"][one] == "333,901 (8.3 ×)"  # 40,000: portfolio margin
-    assert rows["Derive standard manager"][one] == "166,374 (9.0 ×)"  # 18,500: a sum over positions as well
+    assert rows["Derive PMRM"][one] == "333,901 (8.35 ×)"  # 40,000: portfolio margin
+    assert rows["Derive standard manager"][one] == "166,374 (8.99 ×)"  # 18,500: a sum over positions as well
     assert rows["Vertex"][one] == "83,475"
     assert rows["Vertex"][-1] == "no ratio: not recorded whether cold"
     found = comparing.record(bench(), read_peers())["checks"]
@@ -150,14 +150,14 @@ def test_ratios_only_where_the_method_is_the_same():
 
 def test_operations_stand_beside_ours(tmp_path):
     data = json.loads(FILE.read_text())
-    data["systems"][4]["operations"][0]["ours"] = "trade, cross"
+    data["systems"][4]["operations"][0]["ours"] = "increase, cross, 1 perp"
     path = tmp_path / "mine.json"
     path.write_text(json.dumps(data))
     rows = comparing.operations(bench(), read_peers(path)).rows
     gmx = next(row for row in rows if row[:2] == ("GMX v2", "open"))
-    assert gmx[2:5] == ("3,595,081", "150,000", "trade, cross")
+    assert gmx[2:5] == ("3,595,081", "150,000", "increase, cross, 1 perp")
     assert "978,775 + 2,616,306" in gmx[5]
-    data["systems"][4]["operations"][0]["ours"] = "trade, crossed"
+    data["systems"][4]["operations"][0]["ours"] = "increase, crossed"
     path.write_text(json.dumps(data))
-    with pytest.raises(BadInput, match=r"systems.4.operations.0.ours: 'trade, crossed' is no operation"):
-        comparing.operations(bench(), read_peers(path))
+    with pytest.raises(BadInput, match=r"systems.4.operations.0.ours: 'increase, crossed' was not measured"):
+        comparing.require_ours(bench(), read_peers(path))
