@@ -14,6 +14,10 @@ from margincall.bench.story import Picture, Section
 TEMPLATE = Path(__file__).with_name("report.template.html")
 
 
+class _Template(Template):
+    delimiter = "@@"  # its scripts use "$"
+
+
 def write(bench: Bench, told: list[Section], folder: Path) -> list[Path]:
     """Write report.html and its pictures as PNG files; the paths. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -30,7 +34,7 @@ def page(bench: Bench, told: list[Section]) -> str:
     """The page of these sections."""
     links = "".join(f'<a href="#{_anchor(one)}">{escape(one.title)}</a>' for one in told)
     body = "\n".join(_section(one) for one in told)
-    return Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
+    return _Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         summary=escape(summary(bench)), links=links, body=body
     )
 
@@ -44,7 +48,7 @@ def _section(section: Section) -> str:
     pictures = [_picture(picture) for picture in section.pictures]
     tables = [_table(sheet, section.sortable) for sheet in section.sheets]
     text = f"<p>{escape(section.text)}</p>" if section.text else ""
-    parts = [text, *tables[:1], *pictures, *tables[1:]]
+    parts = [text, *tables[:1], *pictures, *tables[1:], section.panel]
     return f'<section id="{_anchor(section)}"><h2>{escape(section.title)}</h2>{"".join(parts)}</section>'
 
 

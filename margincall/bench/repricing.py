@@ -73,7 +73,7 @@ def _moved(places: int) -> str:
 
 def _stores(bench: Bench, schedule: Schedule) -> list[Sheet]:
     """Code against slots, where curves are refreshed as the ladder's own."""
-    refresh = _refresh(bench)
+    refresh = ladder_refresh(bench)
     before, after = (turns(bench, refresh, each) if refresh else [] for each in (TODAY, schedule))
     if not after:
         return []
@@ -107,7 +107,7 @@ def _stores(bench: Bench, schedule: Schedule) -> list[Sheet]:
     return [Sheet("Curves in code or in slots", columns, rows, (note,), frozenset({4, 5}))]
 
 
-def _refresh(bench: Bench) -> Pair | None:
+def ladder_refresh(bench: Bench) -> Pair | None:
     """Of 30 days, the ladder's expiry, or the first that was measured."""
     held = refreshes_by_store(bench)
     return next((pair for pair in held if "30 days" in pair.code.name), held[0] if held else None)
@@ -116,7 +116,7 @@ def _refresh(bench: Bench) -> Pair | None:
 def _turning(bench: Bench) -> list[Sheet]:
     """At which value of one price code and slots would cost alike."""
     pairs = [pair for pair in checks_by_store(bench) if pair.code.positions == POSITIONS]
-    pairs += filter(None, [_refresh(bench)])
+    pairs += filter(None, [ladder_refresh(bench)])
     rows = []
     for price in TURNING:
         points = [pair.turning_point(price) for pair in pairs]

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any, NamedTuple
 
-from margincall.bench import comparing, draw, repricing, sheets
+from margincall.bench import comparing, draw, live, repricing, sheets
 from margincall.bench.growth import grown, options_over_underlyings
 from margincall.bench.peers import Peers
 from margincall.bench.records import CHECK, OPERATION, Bench, Measurement
@@ -33,12 +33,14 @@ class Picture(NamedTuple):
 
 
 class Section(NamedTuple):
-    """sortable: a click on a heading orders its tables; page_only: too wide or long for a terminal."""
+    """panel: HTML of the page alone; sortable: a click on a heading orders its tables; page_only: too wide or
+    long for a terminal."""
 
     title: str
     sheets: list[Sheet]
     pictures: Sequence[Picture] = ()
     text: str = ""
+    panel: str = ""
     sortable: bool = False
     page_only: bool = False
 
@@ -57,7 +59,11 @@ def sections(bench: Bench, peers: Peers, asked: Asked) -> list[Section]:
             [_growth_picture(bench, peers)],
         ),
         Section("Where the gas goes", [sheets.parts(shown(bench))], [_where_picture(bench)], page_only=True),
-        Section("What if state cost something else", repricing.sheets(bench, asked.schedule)),
+        Section(
+            "What if state cost something else",
+            repricing.sheets(bench, asked.schedule),
+            panel=live.panel(bench, asked.schedule),
+        ),
         Section(
             "Other systems",
             [

@@ -7,7 +7,7 @@ import pytest
 from margincall.bench import report, story
 from margincall.bench.peers import read_peers
 from margincall.bench.records import load
-from margincall.bench.whatif import Schedule
+from margincall.bench.whatif import Schedule, ranking
 from tests.browser import NoBrowser, Page, chromium
 from tests.unit.bench.figures import bench
 
@@ -123,6 +123,31 @@ def test_a_heading_sorts(page):
         gas = [int(text.replace(",", "")) for text in page.evaluate(column)]
         assert gas == sorted(gas, reverse=down)
     assert len(gas) == 3
+
+
+def test_other_prices_restate_the_checks(page):
+    """The page's own arithmetic is the what-if's, to the unit."""
+    set_to = """((name, value) => {
+        const input = document.querySelector(`#prices [name=${name}]`);
+        input.value = value;
+        input.dispatchEvent(new Event("input", { bubbles: true }));
+    })"""
+    page.evaluate("document.querySelector('#prices button').click()")
+    for changed in ({}, {"cold_account": 102_600}, {"cold_account": 102_600, "cold_sload": 9_999}):
+        for name, value in changed.items():
+            page.evaluate(f"{set_to}({name!r}, {value})")
+        rows = page.evaluate(
+            "[...document.querySelectorAll('#live tbody tr')].map(r => r.innerText.split('\\t'))"
+        )
+        expected = [
+            [one.name, str(one.place_after), _moved(one.moved), f"{one.after:,}", f"{one.before:,}"]
+            for one in ranking(bench(), Schedule(**changed), 64)
+        ]
+        assert rows == expected
+
+
+def _moved(places: int) -> str:
+    return f"▲ {places}" if places > 0 else f"▼ {-places}" if places < 0 else ""
 
 
 def test_ids_are_unique(page):
