@@ -53,6 +53,7 @@ struct Explanation:
     equity: int256
     requirement: uint256
     floor: uint256  # of perps, forwards and options sold, whatever hedges them
+    error: uint256  # what the curves may be wrong by, beside all else
     rho: uint256  # 32768 is 1
     psi: uint256
     scenario: uint256  # the worst for all underlyings together
@@ -67,6 +68,7 @@ struct Explanation:
 struct Risk:
     rows: int256[24][8]  # weighted losses of each underlying
     floors: uint256[8]
+    errors: uint256[8]  # 2**-28 lots * price
     count: uint256
     rho: int256
     psi: int256
@@ -151,22 +153,16 @@ def _explain(header: uint256, words: DynArray[uint256, 64], initial: bool) -> Ex
     s.risk.psi = convert(e.psi, int256)
     s.risk.count = s.n.count
     for u: uint256 in range(s.n.count, bound=8):
-        s.risk.rows[u] = self._row(
-            s.n.sums[u], s.n.base[u], s.n.rest[u], s.n.price[u], s.n.terms[u] >> s.kind
-        )
-        s.risk.floors[u] = self._floor(
-            s.n.terms[u],
-            s.n.held[u],
-            s.n.base[u] - s.n.rest[u] - self._lots(s.n.sums[u][5], 1),
-            s.n.price[u],
-            s.kind,
-        )
+        s.risk.rows[u] = self._row(s.n.sums[u], s.n.rest[u], s.n.price[u], s.n.terms[u] >> s.kind)
+        s.risk.floors[u] = self._floor(s.n.terms[u], s.n.held[u], s.n.price[u], s.kind)
+        s.risk.errors[u] = self._error(s.n.sums[u], s.n.base[u], s.n.rest[u], s.n.price[u])
         e.floor += s.risk.floors[u]
     joint: int256 = 0
     apart: int256 = 0
     joint, e.scenario, apart = self._worst(s.risk)
     e.synchronised = self._money(joint, 15)
     e.apart = self._money(apart, 15)
+    e.error = self._errors(s.risk)
     s.required = self._required(s.risk)
     e.requirement = s.required
 
@@ -292,14 +288,11 @@ def _tried(
         left[k] = unsafe_sub(left[k], unsafe_sub(sums[k], BIAS))
     price: uint256 = s.n.price[u]
     terms: uint256 = s.n.terms[u]
-    t.risk.rows[u] = self._row(left, s.n.base[u] - base, s.n.rest[u] - rest, price, terms >> s.kind)
+    t.risk.rows[u] = self._row(left, s.n.rest[u] - rest, price, terms >> s.kind)
     t.risk.floors[u] = self._floor(
-        terms,
-        convert(convert(s.n.held[u], int256) - held, uint256),
-        (s.n.base[u] - base) - (s.n.rest[u] - rest) - self._lots(left[5], 1),
-        price,
-        s.kind,
+        terms, convert(convert(s.n.held[u], int256) - held, uint256), price, s.kind
     )
+    t.risk.errors[u] = self._error(left, s.n.base[u] - base, s.n.rest[u] - rest, price)
     required: uint256 = self._required(t.risk)
     t.risk = s.risk
     if required + s.relief < s.required:
@@ -314,14 +307,14 @@ def _tried(
 
 @internal
 @pure
-def _row(sums: uint256[6], base: int256, rest: int256, price: uint256, terms: uint256) -> int256[24]:
+def _row(sums: uint256[6], rest: int256, price: uint256, terms: uint256) -> int256[24]:
     """
     @return What each scenario loses, weighted: 2**22 / 10**8 of money, as the engine rounds
     @param terms The weights of one kind in the low bits
     """
     row: int256[24] = empty(int256[24])
     spot: int256 = convert(price, int256)
-    now: int256 = base * 2**32
+    now: int256 = (self._lots(sums[5], 1) + rest) * 2**32
     j: uint256 = 0
     for move: int256 in MOVES:
         # Lanes descend, odd and even steps apart; vol down stands before vol up.
@@ -363,15 +356,33 @@ def _weight(terms: uint256, j: uint256) -> int256:
 
 @internal
 @pure
-def _floor(terms: uint256, held: uint256, error: int256, price: uint256, kind: uint256) -> uint256:
+def _floor(terms: uint256, held: uint256, price: uint256, kind: uint256) -> uint256:
     """
-    @return The least that what is held asks for, and the curves' error (2**-28 lots), money,
-            rounded up each
+    @return The least that what is held asks for, money, rounded up
     """
     halves: uint256 = 3 if kind == INITIAL else 2
-    return rounding._div_up((terms >> 112) * held * price * halves, 2 * 10**12) + rounding._div_up(
-        convert(error, uint256) * price, 2**28 * 10**8
-    )
+    return rounding._div_up((terms >> 112) * held * price * halves, 2 * 10**12)
+
+
+@internal
+@pure
+def _error(sums: uint256[6], base: int256, rest: int256, price: uint256) -> uint256:
+    """
+    @return What an underlying's curves may be wrong by, 2**-28 lots * price
+    """
+    return convert(base - rest - self._lots(sums[5], 1), uint256) * price
+
+
+@internal
+@pure
+def _errors(r: Risk) -> uint256:
+    """
+    @return Of all of them, money, rounded up
+    """
+    total: uint256 = 0
+    for each: uint256 in r.errors:
+        total += each
+    return rounding._div_up(total, 2**28 * 10**8)
 
 
 @internal
@@ -431,7 +442,7 @@ def _required(r: Risk) -> uint256:
     least: uint256 = 0
     for each: uint256 in r.floors:
         least += each
-    return max(self._money(r.psi * joint + (ONE - r.psi) * apart, 0), least)
+    return max(self._money(r.psi * joint + (ONE - r.psi) * apart, 0), least) + self._errors(r)
 
 
 @internal

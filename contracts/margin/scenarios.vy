@@ -11,6 +11,10 @@
         worst: L_u.
         R = psi * max_j [rho * sum x_u(j) + (1 - rho) * max x_u(j)+]+
             + (1 - psi) * (rho * sum L_u + (1 - rho) * max L_u)
+        Beside R stands what the curves may be wrong by, E_u at the mark: equity's value may be too
+        high by that. A scenario's value may be too high by E_u at its price, so x_u(j) is the
+        weighted loss from V - E_u to V(j) - E_u * move: whatever weights and dials are, R + sum E_u is
+        no less than the exact R and what equity is too high by.
 """
 
 from ..interfaces import IPortfolio
@@ -52,13 +56,14 @@ def _lots(lane: uint256, rest: int256) -> int256:
 @pure
 def _requirement(n: IPortfolio.Nets, kind: uint256, rho: uint256, psi: uint256) -> uint256:
     """
-    @notice R of the title, at least the least of what is held, money, rounded up.
+    @notice R of the title, at least the least of what is held, and E; money, rounded up.
     @param kind 0 maintenance, 48 initial: where its weights start in the terms
     @dev A scenario's loss is (base - ((lane - HALF) * CONTRACT + rest) * move) * price, here
          with all factors that do not change taken out, in two's complement (signed
          conversions cost a check each); in 2**30 / 10**8 money, rounded up.
     """
     least: uint256 = 0
+    error: uint256 = 0  # 2**-28 lots * price
     halves: uint256 = 3 if kind == INITIAL else 2  # initial margin asks for half as much again
     total: uint256 = 0
     top: uint256 = 0
@@ -73,13 +78,11 @@ def _requirement(n: IPortfolio.Nets, kind: uint256, rho: uint256, psi: uint256) 
             least,
             rounding._div_up(unsafe_mul(unsafe_mul(unsafe_mul(t >> 112, n.held[u]), price), halves), LEAST_SCALE),
         )
-        # and what the curves may be wrong by, which every scenario has been charged
-        error: uint256 = lanes._bits(unsafe_sub(n.base[u], self._lots(sums[5] >> 64, n.rest[u])))
-        if error != 0:
-            least = unsafe_add(least, rounding._div_up(unsafe_mul(error, price), VALUE_SCALE))
+        now: int256 = self._lots(sums[5] >> 64, n.rest[u])
+        error = unsafe_add(error, unsafe_mul(lanes._bits(unsafe_sub(n.base[u], now)), price))
         rest: uint256 = unsafe_mul(lanes._bits(unsafe_sub(n.rest[u], HALF_LOTS)), price)
         base: uint256 = unsafe_add(
-            unsafe_mul(lanes._bits(n.base[u]), unsafe_mul(price, 2**32)), 2**90 - 1
+            unsafe_mul(lanes._bits(now), unsafe_mul(price, 2**32)), 2**90 - 1
         )
         price = unsafe_mul(price, 10_000)  # CONTRACT
         t = t >> kind
@@ -215,4 +218,4 @@ def _requirement(n: IPortfolio.Nets, kind: uint256, rho: uint256, psi: uint256) 
     required: uint256 = rounding._div_up(
         unsafe_add(unsafe_mul(psi, lanes._bits(joint)), unsafe_mul(unsafe_sub(ONE, psi), apart)), RISK_SCALE
     )
-    return max(required, least)
+    return unsafe_add(max(required, least), rounding._div_up(error, VALUE_SCALE))

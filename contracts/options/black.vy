@@ -40,8 +40,8 @@ LANE: constant(uint256) = 2**16 - 1
 TOP: constant(uint256) = 2**60 + 2**56  # one
 TOO_MUCH: constant(int256) = 2**24  # of err
 # Of err, of narrow rows: 2**-28, their slope 2**-28 per unit of s.
-FLAT: constant(int256) = 47_000
-BENT: constant(int256) = 320_000  # per unit of p
+FLAT: constant(int256) = 45_300
+BENT: constant(int256) = 335_000  # per unit of p
 KINK: constant(int256) = 408_000  # at s = 0
 KINK_FALL: constant(int256) = 103_000_000
 

@@ -69,7 +69,7 @@ def profile(case: Case, market: int) -> Profile:
                 )
     factors = np.exp(points / FINE)
     scale = net.price / (VALUE * NOTIONAL_SCALE)
-    now = net.at_mark() * scale
+    now = (net.at_mark() - net.err * CONTRACT) * scale
     change = {
         vol: ((total - net.err) * CONTRACT + net.lin * VALUE) * factors * scale - now
         for vol, total in totals.items()

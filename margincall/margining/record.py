@@ -71,6 +71,7 @@ def _requirement(report: Report, kind: str) -> dict[str, Any]:
         "synchronised_scenario": requirement.worst,
         "standalone": requirement.alone / USD,
         "floor": requirement.floor / USD,
+        "error": requirement.error / USD,
         "by_underlying": {symbols[m]: share / USD for m, share in requirement.contributions.items()},
         "savings": {name: amount / USD for name, amount in report.savings[kind]._asdict().items()},
     }

@@ -237,6 +237,9 @@ def _savings(console: Console, report: Report) -> None:
     floors = [one.floor for one in explained]
     if any(floors):
         row("floor of options sold (counted above)", *floors)
+    errors = [one.error for one in explained]
+    if any(errors):
+        row("error of the curves (counted above)", *errors)
     row("requirement", im.required, mm.required)
     if len(report.underlyings) > 1:
         alike = [one.synchronised * one.psi / ONE for one in explained]

@@ -40,7 +40,8 @@ class Holding(NamedTuple):
 class Requirement(NamedTuple):
     """One kind of requirement, money. worst: the scenario of the synchronised worst; synchronised: that
     term before psi; alone: the term of the standalone worsts before 1 - psi; floor: of perps, forwards and
-    calls sold; contributions: by market, adding up to the requirement without its floor (each rounded up)."""
+    calls sold; error: of the curves, asked beside all else; contributions: by market, adding up to the
+    requirement without its floor and error (each rounded up)."""
 
     amount: int
     rho: int
@@ -49,6 +50,7 @@ class Requirement(NamedTuple):
     synchronised: int
     alone: int
     floor: int
+    error: int
     contributions: dict[int, int]
 
 
@@ -124,7 +126,7 @@ def _requirement(
     rho, psi = dials
     floor = portfolio.floor_of(nets, risk.terms, initial)
     if not nets:
-        return Requirement(0, rho, psi, portfolio.MARK, 0, 0, floor, {}), _Gradient(portfolio.MARK, {}, {})
+        return Requirement(0, rho, psi, portfolio.MARK, 0, 0, floor, 0, {}), _Gradient(portfolio.MARK, {}, {})
     markets = [net.market for net in nets]
     joint = [rho * sum(row) + (ONE - rho) * max(0, *row) for row in zip(*table, strict=True)]
     worst = joint.index(max(joint))
@@ -143,8 +145,9 @@ def _requirement(
     }
     joined = portfolio.money_of(max(0, joint[worst]), 1)
     apart = portfolio.money_of(rho * sum(alone) + (ONE - rho) * max(alone), 1)
-    amount = max(portfolio.requirement(table, dials), floor)
-    return Requirement(amount, rho, psi, worst, joined, apart, floor, contributions), gradient
+    error = portfolio.error_of(nets)
+    amount = max(portfolio.requirement(table, dials), floor) + error
+    return Requirement(amount, rho, psi, worst, joined, apart, floor, error, contributions), gradient
 
 
 def _share(row: Sequence[int], market: int, at: _Gradient) -> int:

@@ -154,9 +154,10 @@ class Exposure:
         return self.values[MARK] * CONTRACT + lin * VALUE
 
     def losses(self) -> list[int]:
-        """l_j = (V_0 - V_j) * price: what each scenario loses, 2**30 / 10**8 of money, rounded up."""
-        now = self.at_mark() * MOVE
+        """l_j = (V_0 - V_j) * price: what each scenario loses, 2**30 / 10**8 of money, rounded up; both
+        values less the curves' error at their prices (`error_of` is asked beside)."""
         lin = self.lin * VALUE - self.err * CONTRACT
+        now = (self.values[MARK] * CONTRACT + lin) * MOVE
         return [
             -(((value * CONTRACT + lin) * move - now) * self.price >> LOSS_BITS)
             for value, move in zip(self.values, PRICES, strict=True)
@@ -297,14 +298,17 @@ def money_of(weighted: int, dials: int = 0) -> int:
 
 
 def floor_of(nets: Sequence[Exposure], terms: Mapping[int, Terms], initial: bool = False) -> int:
-    """The least that perps, forwards and calls sold require whatever hedges them, and the curves' error,
-    money, rounded up per underlying; initial margin asks for half as much again of the least."""
+    """The least that perps, forwards and calls sold require whatever hedges them, money, rounded up per
+    underlying; initial margin asks for half as much again."""
     halves = 3 if initial else 2
     return sum(
-        -(-terms[net.market].floor_rate * net.held * net.price * halves // (2 * RATE_SCALE))
-        - (-net.err * CONTRACT * net.price // (VALUE * NOTIONAL_SCALE))
-        for net in nets
+        -(-terms[net.market].floor_rate * net.held * net.price * halves // (2 * RATE_SCALE)) for net in nets
     )
+
+
+def error_of(nets: Iterable[Exposure]) -> int:
+    """What the curves may be wrong by, which is asked beside all else, money, rounded up."""
+    return -(-sum(net.err * CONTRACT * net.price for net in nets) // (VALUE * NOTIONAL_SCALE))
 
 
 def requirement(table: Sequence[Sequence[int]], dials: Dials) -> int:
@@ -333,7 +337,8 @@ def margin(cash: int, perps: Sequence[Perp], words: Sequence[int], risk: Risk) -
             weighted(loss, getattr(risk.terms[net.market], kind))
             for net, loss in zip(nets, losses, strict=True)
         ]
-        return max(requirement(table, dials), floor_of(nets, risk.terms, kind == "range_im"))
+        least = floor_of(nets, risk.terms, kind == "range_im")
+        return max(requirement(table, dials), least) + error_of(nets)
 
     initial = of("range_im", risk.im)
     # Never more than initial margin: of a book hedged across underlyings a higher rho can ask less.

@@ -69,8 +69,8 @@ class _Nets(NamedTuple):
     magnitude: np.ndarray
     unsure: np.ndarray
 
-    def floor(self, initial: bool) -> np.ndarray:
-        return self.least * (1.5 if initial else 1) + self.error
+    def required(self, risk: np.ndarray, initial: bool) -> np.ndarray:
+        return np.maximum(risk, self.least * (1.5 if initial else 1)) + self.error
 
 
 class BookIndex:
@@ -154,7 +154,7 @@ class BookIndex:
         nets = self._nets(now, 1.0)
         rho, psi = self._dials(now)[0 if initial else 1]
         alone, joint, apart = _worsts(self._weighted(nets.losses, initial), rho)
-        needed = np.maximum(psi * joint + (1 - psi) * apart, nets.floor(initial))
+        needed = nets.required(psi * joint + (1 - psi) * apart, initial)
         return Credits(
             alone[rows].sum(),
             (alone - apart)[rows].sum(),
@@ -166,7 +166,7 @@ class BookIndex:
         nets = self._nets(now, factor)
         rho, psi = self._dials(now)[1]
         _, joint, apart = _worsts(self._weighted(nets.losses, False), rho)
-        needed = np.maximum(psi * joint + (1 - psi) * apart, nets.floor(False))
+        needed = nets.required(psi * joint + (1 - psi) * apart, False)
         return nets.equity - needed, nets.magnitude, nets.unsure
 
     def _dials(self, now: int) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -189,7 +189,8 @@ class BookIndex:
         linear = self.sizes + self.forwards
         options, error = values * (CONTRACT / VALUE), err * (CONTRACT / VALUE)
         at = options + linear[:, :, None]
-        losses = (at[:, :, MARK, None] - (at - error[:, :, None]) * MOVES) * price[None, :, None]
+        charged = at - error[:, :, None]
+        losses = (charged[:, :, MARK, None] - charged * MOVES) * price[None, :, None]
         equity = self.cash - self.money
         for column, quote in enumerate(quotes):
             moved = (marks[column] - quote[0]) * (INDEX_SCALE // NOTIONAL_SCALE)
@@ -199,13 +200,12 @@ class BookIndex:
         equity += ((options[:, :, MARK] + self.forwards) * price).sum(axis=1)
         rates = np.array([twin.options.terms[market].floor_rate for market in self.markets], float)
         least = ((np.abs(self.sizes) + self.held) * (price * rates / PPM)).sum(axis=1)
-        charged = (error * price).sum(axis=1)
         held = ((np.abs(self.sizes) + np.abs(self.forwards) + self.gross) * price).sum(axis=1)
         magnitude = np.where(
             held > 0, held + np.abs(self.cash) + np.abs(self.money) + np.abs(self.entries).sum(axis=1), 0
         )
         assert losses.shape == (*shape, len(SCENARIOS))
-        return _Nets(losses, equity, least, charged, magnitude, unsure)
+        return _Nets(losses, equity, least, (error * price).sum(axis=1), magnitude, unsure)
 
     def _options(self, marks: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(values by account, market and scenario; their error bounds; accounts that this cannot value)."""

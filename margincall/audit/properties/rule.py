@@ -114,7 +114,7 @@ def i_30(machine: Machine, draw) -> None:
         portfolio.money_of(max(0, *portfolio.weighted(net.losses(), risk.terms[net.market].range_mm)))
         for net in nets
     )
-    most = max(alone, portfolio.floor_of(nets, risk.terms))
+    most = max(alone, portfolio.floor_of(nets, risk.terms)) + portfolio.error_of(nets)
     machine.need("I-30", found[0].maintenance <= most + slack, (found[0], most))
     bought = [Segment(s.market, s.expiry, lanes=_bought(s)) for s in segments(apart[0][1]) if s.expiry]
     nets = portfolio.exposures((), pack(bought), risk)
@@ -147,7 +147,9 @@ def i_31(machine: Machine, draw) -> None:
     nets = portfolio.exposures(perps, words, risk)
     held = machine.twin.positions.get(account, ())
     found = _asked(machine, held, words, risk)
-    machine.need("I-31", found.maintenance >= portfolio.floor_of(nets, risk.terms), found)
+    machine.need(
+        "I-31", found.maintenance >= portfolio.floor_of(nets, risk.terms) + portfolio.error_of(nets), found
+    )
     table = [portfolio.weighted(net.losses(), risk.terms[net.market].range_mm) for net in nets]
     kept = [j for j in range(24) if draw.chance(60)] or [3]
     fewer = portfolio.requirement([[row[j] for j in kept] for row in table], risk.mm)

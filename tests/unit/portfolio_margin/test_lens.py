@@ -32,8 +32,9 @@ def check_twin(b: Bench, perps, words) -> None:
     twin = explanation.explain(CASH, valued, words, risk)
     for initial, kind in ((False, twin.mm), (True, twin.im)):
         got = explained(b, perps, words, initial)
-        numbers = kind.amount, kind.floor, kind.rho, kind.psi, kind.worst, kind.synchronised, kind.alone
-        assert tuple(got[:8]) == (twin.margin.equity, *numbers)
+        numbers = kind.amount, kind.floor, kind.error, kind.rho, kind.psi, kind.worst
+        numbers += kind.synchronised, kind.alone
+        assert tuple(got[:9]) == (twin.margin.equity, *numbers)
         assert [tuple(each) for each in got.underlyings] == [
             (u.market, u.value, u.loss_im, u.worst_im)
             if initial
