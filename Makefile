@@ -1,5 +1,5 @@
 # demo: the worked examples and the replay, in this process (needs Python 3.11 or 3.12, nothing else)
-# test: lint, format, every test; also starts real Anvil and Hardhat nodes
+# test: lint, format, every test and proof; also starts real Anvil and Hardhat nodes
 # bench: what every operation costs, against tests/gas/snapshot.json (build/bench/)
 # gas:  rewrite tests/gas/snapshot.json from Anvil's receipts
 
@@ -18,7 +18,7 @@ unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
 demo: .venv/.demo
 	$(BIN)/margincall demo
 
-test: .venv/.dev node_modules/.ready
+test: .venv/.dev .venv-proofs/.ready node_modules/.ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -p no:ape_test -n $(WORKERS) $(ARGS)
@@ -30,7 +30,7 @@ gas: .venv/.dev node_modules/.ready
 	$(BIN)/python -m tests.gas.snapshot --update
 
 clean:
-	rm -rf .venv node_modules build .pytest_cache .ruff_cache .hypothesis .build
+	rm -rf .venv .venv-proofs node_modules build .pytest_cache .ruff_cache .hypothesis .build
 
 .venv/.demo: requirements.txt pyproject.toml
 	@test -n "$(PYTHON)" || { echo "margincall needs Python 3.11 or 3.12 (with venv) on PATH; install one of them" >&2; exit 1; }
@@ -41,6 +41,12 @@ clean:
 
 .venv/.dev: requirements-dev.txt .venv/.demo
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+	touch $@
+
+# Halmos pins z3 4.12 and rich 14.0, older than ours: it has an environment of its own.
+.venv-proofs/.ready: requirements-proofs.txt | .venv/.demo
+	test -x .venv-proofs/bin/python || $(BIN)/python -m venv .venv-proofs
+	.venv-proofs/bin/python -m pip install --quiet -r requirements-proofs.txt
 	touch $@
 
 # Where there is no npm, a wheel brings node and npm into .venv/bin.
