@@ -277,61 +277,68 @@ def _continued(axes, one: Grown, colour: str, style: str) -> None:
 # ---------------------------------------------------------------- where it goes
 
 
+class Bars(NamedTuple):
+    """A panel of stacked bars; share: of the gas of each, so that small and large ones show what they are."""
+
+    title: str
+    measured: Sequence[Measurement]
+    share: bool = False
+
+
 @contextmanager
-def where(groups: Sequence[tuple[str, Sequence[Measurement]]], narrow: bool = False) -> Iterator:
-    """Stacked bars of the parts of measurements, a panel for each group."""
-    groups = [(title, [m for m in held if m.parts]) for title, held in groups]
-    groups = [(title, held) for title, held in groups if held]
-    ratios = [len(held) + 1.2 for _, held in groups]
-    height = (0.42 if narrow else 0.36) * sum(ratios) + 1.2
-    grid = {"nrows": len(groups), "ncols": 1, "gridspec_kw": {"height_ratios": ratios}}
+def where(panels: Sequence[Bars], narrow: bool = False) -> Iterator:
+    """Stacked bars of the parts of measurements."""
+    shown = [panel for panel in panels if panel.measured]
+    ratios = [len(panel.measured) + 1.2 for panel in shown]
+    height = (0.5 if narrow else 0.36) * sum(ratios) + 1.2
+    grid = {"nrows": len(shown), "ncols": 1, "gridspec_kw": {"height_ratios": ratios}}
     with _canvas(narrow, height, **grid) as (figure, axes):
-        used = [part for part in PART_COLOURS if any(m.parts.get(part) for _, held in groups for m in held)]
-        for panel, (title, held) in zip(axes.flat, groups, strict=True):
-            _bars(panel, title, held, used, narrow)
+        everything = [measured for panel in shown for measured in panel.measured]
+        used = [part for part in PART_COLOURS if any(m.parts.get(part) for m in everything)]
+        for one, panel in zip(axes.flat, shown, strict=True):
+            _bars(one, panel, used, narrow)
         handles, names = axes.flat[0].get_legend_handles_labels()
-        figure.legend(
-            handles, names, loc="outside lower left", ncols=4 if narrow else 7, fontsize=9, handlelength=1
-        )
+        columns = 4 if narrow else 7
+        figure.legend(handles, names, loc="outside lower left", ncols=columns, fontsize=9, handlelength=1)
         yield figure
 
 
-def _bars(axes, title: str, held: Sequence[Measurement], used: Sequence[str], narrow: bool) -> None:
-    places = range(len(held))
-    left, below = [0.0] * len(held), [0.0] * len(held)
+def _bars(axes, panel: Bars, used: Sequence[str], narrow: bool) -> None:
+    held, places = panel.measured, range(len(panel.measured))
+    spent = [sum(max(gas, 0) for gas in m.parts.values()) for m in held]
+    scale = [1 / total if panel.share else 1 for total in spent]
+    right, left = [0.0] * len(held), [0.0] * len(held)
     for part in used:
-        widths = [m.parts.get(part, 0) for m in held]
-        starts = [below[i] if width < 0 else left[i] for i, width in enumerate(widths)]
+        widths = [m.parts.get(part, 0) * scale[i] for i, m in enumerate(held)]
+        starts = [left[i] if width < 0 else right[i] for i, width in enumerate(widths)]
         axes.barh(places, widths, left=starts, color=PART_COLOURS[part], label=part, height=0.72)
         for i, width in enumerate(widths):
             if width < 0:
-                below[i] += width
-            else:
                 left[i] += width
+            else:
+                right[i] += width
     for i, measured in enumerate(held):
-        axes.annotate(
-            short(measured.gas),
-            (left[i], i),
-            xytext=(4, 0),
-            textcoords="offset points",
-            va="center",
-            fontsize=9.5,
-        )
-    axes.set_yticks(
-        places, [_wrapped(m.name, 22 if narrow else 60) for m in held], fontsize=8.5 if narrow else 10
-    )
+        text, place = short(measured.gas), (right[i], i)
+        axes.annotate(text, place, xytext=(4, 0), textcoords="offset points", va="center", fontsize=9.5)
+    names = [_wrapped(m.name, 22 if narrow else 60) for m in held]
+    axes.set_yticks(places, names, fontsize=8.5 if narrow else 10)
     axes.invert_yaxis()
-    axes.set_title(title)
-    axes.set_xlim(right=1.12 * max(left))
+    axes.set_title(panel.title)
+    axes.set_xlim(right=(1.2 if narrow else 1.12) * max(right))
     axes.grid(axis="y", visible=False)
-    axes.xaxis.set_major_formatter(lambda value, _: short(value) if value >= 0 else f"−{short(-value)}")
-    axes.xaxis.set_major_locator(_few(4 if narrow else 8))
+    axes.xaxis.set_major_locator(_ticks(panel.share, 4 if narrow else 8))
+    axes.xaxis.set_major_formatter(lambda value, _: _tick(value, panel.share))
 
 
-def _few(count: int):
-    from matplotlib.ticker import MaxNLocator
+def _tick(value: float, share: bool) -> str:
+    sign = "−" if value < 0 else ""
+    return f"{sign}{abs(value):.0%}" if share else sign + short(abs(value))
 
-    return MaxNLocator(count)
+
+def _ticks(share: bool, count: int):
+    from matplotlib.ticker import FixedLocator, MaxNLocator
+
+    return FixedLocator([0, 0.25, 0.5, 0.75, 1]) if share else MaxNLocator(count)
 
 
 def _wrapped(text: str, width: int) -> str:

@@ -7,8 +7,7 @@ from pathlib import Path
 from string import Template
 
 from margincall.bench import draw
-from margincall.bench.records import Bench
-from margincall.bench.sheets import Sheet, summary
+from margincall.bench.sheets import Sheet
 from margincall.bench.story import Picture, Section
 
 TEMPLATE = Path(__file__).with_name("report.template.html")
@@ -18,11 +17,11 @@ class _Template(Template):
     delimiter = "@@"  # its scripts use "$"
 
 
-def write(bench: Bench, told: list[Section], folder: Path) -> list[Path]:
+def write(summary: str, told: list[Section], folder: Path) -> list[Path]:
     """Write report.html and its pictures as PNG files; the paths. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     written = [folder / "report.html"]
-    written[0].write_text(page(bench, told), encoding="utf-8")
+    written[0].write_text(page(summary, told), encoding="utf-8")
     for picture in (picture for section in told for picture in section.pictures):
         written.append(folder / f"{picture.name}.png")
         with picture.drawn() as figure:
@@ -30,12 +29,12 @@ def write(bench: Bench, told: list[Section], folder: Path) -> list[Path]:
     return written
 
 
-def page(bench: Bench, told: list[Section]) -> str:
-    """The page of these sections."""
+def page(summary: str, told: list[Section]) -> str:
+    """The page of these sections, with a first sentence."""
     links = "".join(f'<a href="#{_anchor(one)}">{escape(one.title)}</a>' for one in told)
     body = "\n".join(_section(one) for one in told)
     return _Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
-        summary=escape(summary(bench)), links=links, body=body
+        summary=escape(summary), links=links, body=body
     )
 
 

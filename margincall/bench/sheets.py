@@ -61,17 +61,20 @@ def nearest(peers: Peers | None) -> System | None:
     return None
 
 
-def summary(bench: Bench) -> str:
+def summary(bench: Bench, peers: Peers | None) -> str:
     """What there is to say first."""
     ladder = rule(bench, "portfolio")
     if not ladder or 64 not in ladder.checks:
         return "Gas of every operation and margin check, beside the least that the touched state costs."
-    used = ladder.checks[64].gas
-    return (
+    used, system = ladder.checks[64].gas, nearest(peers)
+    said = (
         f"Judging a portfolio of 64 options over {ladder.scenarios} scenarios costs {used:,} gas: "
         f"{percent(used / BLOCK_GAS)} of a block of 60 million, {percent(used / TRANSACTION_GAS)} of what a "
         "transaction may use."
     )
+    if system and (theirs := system.check("ladder").ladder.get(64)):
+        said += f" {system.name}, measured alike over {system.scenarios}, takes {theirs:,}."
+    return said
 
 
 def headline(bench: Bench, peers: Peers | None) -> Sheet:

@@ -82,6 +82,7 @@ def tell(
     from margincall.bench import story
     from margincall.bench.comparing import require_ours
     from margincall.bench.peers import FILE, read_peers
+    from margincall.bench.sheets import summary
     from margincall.bench.whatif import Schedule
 
     for flag, value in (("--gas-price", gas_price), ("--eth-price", eth_price)):
@@ -100,7 +101,7 @@ def tell(
         return
     told = story.sections(found, peers, asked)
     try:
-        written = page.write(found, told, folder)
+        written = page.write(summary(found, peers), told, folder)
     except OSError as error:
         raise BadInput(f"{folder}: cannot be written ({error.strerror}); give another folder") from None
     _print(told)

@@ -7,6 +7,7 @@ import pytest
 from margincall.bench import report, story
 from margincall.bench.peers import read_peers
 from margincall.bench.records import load
+from margincall.bench.sheets import summary
 from margincall.bench.whatif import Schedule, ranking
 from tests.browser import NoBrowser, Page, chromium
 from tests.unit.bench.figures import bench
@@ -26,10 +27,9 @@ def written(tmp_path_factory):
     """bench.json as a benchmark writes it, and the page of what it says with an asked what-if."""
     folder = tmp_path_factory.mktemp("bench")
     bench().write(folder / "bench.json")
-    told = story.sections(
-        load(folder / "bench.json"), read_peers(), story.Asked(1.0, 3_000.0, Schedule(cold_sload=3_000))
-    )
-    report.write(load(folder / "bench.json"), told, folder)
+    found, peers = load(folder / "bench.json"), read_peers()
+    told = story.sections(found, peers, story.Asked(1.0, 3_000.0, Schedule(cold_sload=3_000)))
+    report.write(summary(found, peers), told, folder)
     return folder
 
 
@@ -59,6 +59,7 @@ def test_the_browser_sees_what_is_wrong(tmp_path):
 def test_it_loads_in_silence_and_asks_nobody(page):
     assert page.errors == []
     assert page.requests == []
+    assert "costs 178,000 gas: 0.3% of a block" in page.evaluate("document.querySelector('header').innerText")
     assert page.evaluate("document.title") == "margincall: what margin costs on chain"
 
 
@@ -123,6 +124,19 @@ def test_a_heading_sorts(page):
         gas = [int(text.replace(",", "")) for text in page.evaluate(column)]
         assert gas == sorted(gas, reverse=down)
     assert len(gas) == 3
+
+
+def test_a_filter_leaves_what_is_sought(page):
+    visible = """(words => {
+        const input = document.querySelector("#everything-measured input");
+        input.value = words;
+        input.dispatchEvent(new Event("input"));
+        const rows = [...document.querySelector("#everything-measured tbody").rows];
+        return rows.filter(row => !row.hidden).map(row => row.cells[0].textContent);
+    })"""
+    assert page.evaluate(f"{visible}('Slots  refresh')") == ["refresh, 30 days, slots, again"]
+    assert page.evaluate(f"{visible}('none such')") == []
+    assert len(page.evaluate(f"{visible}('')")) == 3
 
 
 def test_other_prices_restate_the_checks(page):

@@ -150,6 +150,9 @@ def test_ratios_only_where_the_method_is_the_same():
 
 def test_operations_stand_beside_ours(tmp_path):
     data = json.loads(FILE.read_text())
+    for system in data["systems"]:
+        for one in system.get("operations", ()):
+            one.pop("ours", None)
     data["systems"][4]["operations"][0]["ours"] = "increase, cross, 1 perp"
     path = tmp_path / "mine.json"
     path.write_text(json.dumps(data))
