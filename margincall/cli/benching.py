@@ -41,6 +41,7 @@ def bench(context, json_path, update, only, **asked) -> int | None:
 
     from margincall.bench import run
     from margincall.bench.records import Bench
+    from margincall.bench.versions import versions
 
     compile_contracts()
     console = console_for(stderr=True)
@@ -51,7 +52,8 @@ def bench(context, json_path, update, only, **asked) -> int | None:
             run.measure(
                 only,
                 lambda what, done, total: bar.update(task, description=what, completed=done, total=total),
-            )
+            ),
+            meta=versions(),
         )
     found.write(json_path)
     if only:

@@ -71,6 +71,10 @@ def report(file, out, as_json, **asked) -> None:
     margincall bench report --compare mine.json --json
     """
     found = _read(file)
+    if (said := _stale(found)) and file == BENCH:
+        raise BadInput(f"{file}: {said}; `margincall bench` measures these")
+    if said:
+        click.echo(f"note: {file}: {said}", err=True)
     tell(found, out or file.parent, as_json=as_json, **asked)
 
 
@@ -116,6 +120,14 @@ def _print(told) -> None:
         if not section.page_only:
             for sheet in section.sheets:
                 show(console, sheet)
+
+
+def _stale(found) -> str:
+    """What sets a benchmark's contracts apart from those of this folder; "" for nothing."""
+    from margincall.bench.versions import digest
+
+    measured, here = found.meta.get("contracts"), digest()
+    return "" if measured == here else f"was measured on other contracts ({measured}, here {here})"
 
 
 def _read(file: Path):

@@ -1,6 +1,7 @@
 """A benchmark made of known lines, so that what is fitted and restated can be worked out by hand."""
 
 from margincall.bench.records import CHECK, OPERATION, Access, Bench, Measurement, Target
+from margincall.bench.versions import versions
 
 LADDER = (1, 4, 8, 16, 32, 64, 127)
 START, EACH, UNDERLYING = 20_000, 2_000, 30_000
@@ -72,5 +73,5 @@ def bench() -> Bench:
             Target("check", 100_000, 178_000, note="tried and not reached"),
             Target("steps", 1_000, 1_234.5, "a second", at_least=True),
         ],
-        meta={"vyper": "0.4.3"},
+        meta=versions(),
     )

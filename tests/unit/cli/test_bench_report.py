@@ -95,6 +95,19 @@ def test_bad_input_is_one_line(capsys, file, args, said):
     assert said in _refused(capsys, file, *args)
 
 
+def test_other_contracts_are_told(capsys, file, tmp_path, monkeypatch):
+    """A file of one's own is shown with a note; build/bench/bench.json must be of these contracts."""
+    found = bench()
+    found.meta["contracts"] = "0123"
+    found.write(file)
+    code, _, err = _run(capsys, file, "--json")
+    assert code == 0
+    assert err.startswith(f"note: {file}: was measured on other contracts (0123, here ")
+    found.write(tmp_path / "build" / "bench" / "bench.json")
+    monkeypatch.chdir(tmp_path)
+    assert "`margincall bench` measures these" in _refused(capsys)
+
+
 def test_what_is_no_benchmark(capsys, file, tmp_path):
     assert "no such file; `margincall bench` measures" in _refused(capsys, tmp_path / "absent.json")
     assert "cannot be read" in _refused(capsys, tmp_path)
