@@ -128,45 +128,64 @@ class Page:
 @contextmanager
 def chromium(width: int = 1280, height: int = 900) -> Iterator[Page]:
     """An empty page in a browser of its own. Raises NoBrowser."""
-    binary, settings = _browser()
-    with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as profile:
-        command = [binary, *FLAGS, f"--user-data-dir={profile}", "about:blank"]
-        log = Path(profile) / "said"
-        with log.open("wb") as said:
-            process = subprocess.Popen(command, env=os.environ | settings, stdout=said, stderr=said)
+    with tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True) as folder:
+        process, address = _started(Path(folder))
         try:
-            with connect(_address(process, Path(profile), log), max_size=None) as socket:
+            with connect(address, max_size=None) as socket:
                 yield Page(socket, width, height)
         finally:
-            process.terminate()
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            _end(process)
 
 
-def _address(process: subprocess.Popen, profile: Path, log: Path) -> str:
+def _started(folder: Path) -> tuple[subprocess.Popen, str]:
+    """The first browser that answers, and its address."""
+    failures = []
+    for place, find in enumerate((_on_path, _packaged)):
+        try:
+            binary, settings = find()
+            return _start(binary, settings, folder / str(place))
+        except NoBrowser as error:
+            failures.append(str(error))
+    raise NoBrowser("no Chromium: " + "; ".join(failures))
+
+
+def _start(binary: str, settings: dict[str, str], profile: Path) -> tuple[subprocess.Popen, str]:
+    profile.mkdir()
+    command = [binary, *FLAGS, f"--user-data-dir={profile}", "about:blank"]
+    log, file = profile / "said", profile / "DevToolsActivePort"
+    with log.open("wb") as said:
+        process = subprocess.Popen(command, env=os.environ | settings, stdout=said, stderr=said)
     deadline = time.monotonic() + SECONDS
-    file = profile / "DevToolsActivePort"
     while process.poll() is None and time.monotonic() < deadline:
         if file.exists() and len(found := file.read_text().split()) == 2:
-            return f"ws://127.0.0.1:{found[0]}{found[1]}"
+            return process, f"ws://127.0.0.1:{found[0]}{found[1]}"
         time.sleep(0.05)
-    said = log.read_text(errors="replace").strip().splitlines()
     state = "ended" if process.poll() is not None else f"did not answer within {SECONDS} s"
-    raise NoBrowser(f"{process.args[0]} {state}: {said[-1] if said else 'no output'}")
+    _end(process)
+    lines = log.read_text(errors="replace").strip().splitlines()
+    raise NoBrowser(f"{binary} {state} ({lines[-1] if lines else 'no output'})")
 
 
-def _browser() -> tuple[str, dict[str, str]]:
-    """The binary and what its environment needs."""
-    if found := next(filter(None, map(shutil.which, ON_PATH)), None):
-        return found, {}
+def _end(process: subprocess.Popen) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _on_path() -> tuple[str, dict[str, str]]:
+    """A binary and what its environment needs."""
+    found = next(filter(None, map(shutil.which, ON_PATH)), None)
+    if not found:
+        raise NoBrowser(f"none of {', '.join(ON_PATH)} is on PATH")
+    return found, {}
+
+
+def _packaged() -> tuple[str, dict[str, str]]:
     if not PACKAGE.exists():
-        raise NoBrowser(
-            f"no Chromium: none of {', '.join(ON_PATH)} on PATH, and none in {ROOT / 'node_modules'};"
-            " run `npm ci --ignore-scripts` (make test does)"
-        )
+        raise NoBrowser(f"none is in {ROOT / 'node_modules'}, run `npm ci --ignore-scripts` (make test does)")
     folder = UNPACKED / json.loads((PACKAGE / "package.json").read_text())["version"]
     if not folder.exists():
         _unpack(folder)
@@ -176,7 +195,7 @@ def _browser() -> tuple[str, dict[str, str]]:
 
 def _unpack(folder: Path) -> None:
     if not (node := shutil.which("node")):
-        raise NoBrowser("no Chromium on PATH, and no node to unpack the one in node_modules; install either")
+        raise NoBrowser("there is no node on PATH to unpack the one in node_modules")
     folder.parent.mkdir(parents=True, exist_ok=True)
     # Several test processes may unpack: only a complete folder may appear.
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:

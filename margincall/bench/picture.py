@@ -13,6 +13,8 @@ from pathlib import Path
 
 from margincall.bench import draw
 from margincall.bench.draw import Books, Line
+from margincall.bench.peers import read_peers
+from margincall.bench.records import Bench
 
 FILE = Path(__file__).with_name("gas.svg")
 _METADATA = re.compile(r"<metadata>.*?</metadata>", re.S)
@@ -43,3 +45,8 @@ def shown(text: str) -> Books:
 def _line(held: dict) -> Line:
     numbered = {key: {int(n): value for n, value in held[key].items()} for key in ("points", "measured")}
     return Line(**held | numbered)
+
+
+def save(bench: Bench, path: Path = FILE) -> None:
+    """Draw it anew, with the peers that come with the package."""
+    path.write_text(drawn(draw.gas_lines(bench, read_peers())), encoding="utf-8")
