@@ -17,7 +17,6 @@ from margincall.bench.whatif import TODAY, Schedule, counts
 
 LABELS = {
     "cold_sload": "slot, first touch",
-    "warm_sload": "slot, again",
     "cold_account": "account, first touch",
     "sstore_set": "slot created",
     "sstore_reset": "slot changed",

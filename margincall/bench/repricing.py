@@ -19,10 +19,10 @@ from margincall.bench.whatif import (
 
 POSITIONS = 64
 SHOWN = f"ladder of {POSITIONS}"
-TURNING = ("cold_sload", "warm_sload", "cold_account", "sstore_set", "sstore_reset", "code_byte", "create")
+TURNING = ("cold_sload", "cold_account", "sstore_set", "sstore_reset", "code_byte", "create")
 NOT_MODELLED = (
     "Exact for the same transactions: gas is linear in what they touch. Not modelled: contracts written "
-    "otherwise for other prices, slots written and put back, copying of code, new opcodes."
+    "otherwise for other prices, slots written and put back, warm slots, copying of code, new opcodes."
 )
 
 

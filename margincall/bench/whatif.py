@@ -3,11 +3,11 @@
 Gas is linear in what a transaction touches, so the new figure is the measured one plus the counts of its
 access times the change of each price: exact, not estimated, for
 
-    cold slots, cold accounts, warm slots, slots created and written, logs, calldata, code made.
+    cold slots, cold accounts, slots created, changed and cleared, logs, calldata, code made.
 
 Not modelled: that contracts would be written otherwise under other prices; slots written and put back;
-copying of code (3 gas a word) and new opcodes. The refund for clearing stays 4,800 a slot and at most a
-fifth, the floor of calldata (EIP-7623) 10 a token.
+touches of warm slots (100), copying of code (3 a word) and new opcodes. The refund for clearing stays 4,800 a
+slot and at most a fifth, the floor of calldata (EIP-7623) 10 a token.
 """
 
 from __future__ import annotations
@@ -24,14 +24,13 @@ from margincall.bench.rules import rules
 class Schedule:
     """Gas of what is done with state; the defaults are those of Osaka.
 
-    cold_sload: a slot's first touch, written or not; warm_sload: any later one; sstore_set, sstore_reset: on
-    top of it where a slot is created, or holds something else or nothing afterwards; code_byte: a
-    byte of code made, create: the contract it makes.
+    cold_sload: a slot's first touch, written or not; sstore_set, sstore_reset: on top of it where a slot is
+    created, or holds something else or nothing afterwards; code_byte: a byte of code made; create: the
+    contract it makes.
     """
 
     cold_sload: int = floors.COLD_SLOT
     cold_account: int = floors.COLD_ACCOUNT
-    warm_sload: int = 100
     sstore_set: int = floors.CREATED
     sstore_reset: int = floors.WRITTEN
     log: int = floors.LOG
@@ -59,7 +58,6 @@ def counts(measured: Measurement) -> dict[str, int]:
     return {
         "cold_sload": access.cold_slots,
         "cold_account": access.cold_accounts,
-        "warm_sload": access.warm_slots,
         "sstore_set": access.slots_created,
         "sstore_reset": access.slots_changed + access.slots_cleared,
         "log": access.logs,

@@ -15,7 +15,6 @@ from margincall.replay.candles import BadInput
 BENCH = Path("build/bench/bench.json")
 PRICES = {
     "cold_sload": "A slot's first touch.",
-    "warm_sload": "A slot touched again.",
     "cold_account": "Another account's first touch.",
     "sstore_set": "A slot created, its touch aside.",
     "sstore_reset": "A slot changed or cleared, its touch aside.",
