@@ -3,37 +3,30 @@ that the ledger and the book assert. Products are named where the prover need no
 """
 
 import pytest
-from z3 import And, If, Implies, Int, Ints, Not, Or, Solver, unsat
+from z3 import And, If, Implies, Int, Ints, Or
 
 from margincall.model.portfolio import PRICES
+from tests.lemmas.code import about, constant
+from tests.lemmas.prover import proved, within
 
-ONE = 32_768  # of the dials
-LANE = 65_535  # the greatest value of a table's lane
+SCENARIOS, BOOK, RULE = "margin/scenarios.vy", "options/book.vy", "margin/portfolio.vy"
+ONE = constant(SCENARIOS, "ONE")  # of the dials
+LANE = 65_535  # the greatest value of a table's lane, 16 bits
 VALUE = 4_096 * LANE  # the greatest value of a spline
-GROSS = 2**34 - 1  # contracts of one underlying
-ERR = 2**24 - 1
-FORWARD = 2**55 - 1  # lots of one segment
-SEGMENTS = 48
-MAX_SIZE, MAX_PRICE = 2**47 - 1, 2**40 - 1
-CONTRACT, HALF, W64, WORD = 10_000, 2**63, 2**64, 2**256
+GROSS = constant(BOOK, "MAX_GROSS") - 1  # contracts of one underlying
+ERR = 2**24 - 1  # 24 bits of a curve's word
+FORWARD = constant(BOOK, "MAX_FORWARD")  # lots of one segment
+SEGMENTS = constant(BOOK, "MAX_WORDS")
+MAX_SIZE, MAX_PRICE = (constant("math/units.vy", name) for name in ("MAX_SIZE", "MAX_PRICE"))
+CONTRACT, HALF = constant(SCENARIOS, "CONTRACT"), constant(SCENARIOS, "HALF")
+W64, WORD = constant(SCENARIOS, "W64") + 1, 2**256
 LOSS = 2**90
-UNDERLYINGS, FULL = 8, 256
+UNDERLYINGS, FULL = constant(RULE, "MAX_UNDERLYINGS"), 256
+QUANTA = constant("liquidation/slices.vy", "QUANTA")
+LOSSES, NETS, CLOSE = f"{SCENARIOS}:_requirement", f"{RULE}:_nets", f"{RULE}:close_out"
+SPLINE, SLICE = "options/sheets.vy:_value", "Liquidation.vy:_slice"
 REST = (SEGMENTS * FORWARD + MAX_SIZE + GROSS * CONTRACT) * 2**28 + ERR * GROSS * CONTRACT
 LOTS = HALF * CONTRACT + REST  # of any scenario's value, 2**-28 lots
-
-
-def proved(claim, *given) -> None:
-    """No integers meet the assumptions and break the claim, and the assumptions are not absurd."""
-    solver = Solver()
-    solver.set("timeout", 20_000)
-    solver.add(*given)
-    assert solver.check() != unsat, "the assumptions contradict each other"
-    solver.add(Not(claim))
-    assert solver.check() == unsat, solver.model() if solver.reason_unknown() == "" else "not decided"
-
-
-def within(x, bound):
-    return And(-bound <= x, x <= bound)
 
 
 def ceiling(q, x, y):
@@ -56,6 +49,7 @@ def test_the_prover_refutes_what_is_wrong():
 # ---------------------------------------------------------------- splines
 
 
+@about(SPLINE)
 def test_weights_of_the_three_taps():
     """f of 4096: y = f * f / 8192 rounded down, t = y + 2048 - f, z the rest; every f there is."""
     for f in range(4_096):
@@ -67,6 +61,7 @@ def test_weights_of_the_three_taps():
         assert t == (4_096 - f) ** 2 >> 13  # both ends are rounded alike
 
 
+@about(SPLINE)
 def test_a_weight_is_never_negative():
     f, y, square = Ints("f y square")
     # y = floor(f * f / 8192), and (4096 - f)**2 is not negative.
@@ -75,6 +70,7 @@ def test_a_weight_is_never_negative():
     proved((f - 4_096) * (f - 4_096) >= 0)
 
 
+@about(SPLINE, NETS)
 def test_lanes_neither_borrow_nor_carry():
     """Lanes 32 bits apart: t v0 + z v1 + y v2 of weights that are not negative and add up to 4096."""
     t, y, z, tv, zv, yv = Ints("t y z tv zv yv")
@@ -84,6 +80,7 @@ def test_lanes_neither_borrow_nor_carry():
     proved(And(total >= 0, total <= VALUE, total < 2**32), *weights, *terms)
 
 
+@about(SPLINE, NETS)
 def test_products_with_lanes_are_bounded():
     weight, lane = Ints("weight lane")
     proved(And(weight * lane >= 0, weight * lane <= weight * LANE), weight >= 0, lane >= 0, lane <= LANE)
@@ -91,6 +88,7 @@ def test_products_with_lanes_are_bounded():
     assert VALUE * GROSS < HALF
 
 
+@about(SPLINE)
 def test_a_negative_weight_would_borrow():
     v0, v1, v2 = Ints("v0 v1 v2")
     with pytest.raises(AssertionError):
@@ -100,6 +98,7 @@ def test_a_negative_weight_would_borrow():
 # ---------------------------------------------------------------- accumulators
 
 
+@about(NETS)
 def test_a_sum_of_positions_stays_in_its_lane():
     """Induction over the options: |sum q v| <= VALUE sum |q|."""
     total, gross, q, v, qv = Ints("total gross q v qv")
@@ -111,6 +110,7 @@ def test_a_sum_of_positions_stays_in_its_lane():
     proved(within(total, HALF - 1), within(total, VALUE * GROSS))
 
 
+@about(NETS, LOSSES)
 @pytest.mark.parametrize("i", range(4))
 def test_lanes_of_an_accumulator_are_independent(i):
     """Four sums of absolute value below 2**63, biased by it and 64 bits apart: the lowest reads back exactly,
@@ -125,6 +125,7 @@ def test_lanes_of_an_accumulator_are_independent(i):
     proved(And(lane == HALF + sums[0], high == others), *given, *parts)
 
 
+@about(NETS)
 def test_a_multiplied_word_is_the_multiplied_lanes():
     """(bias + q * word) modulo 2**256 with q in two's complement is what the lanes say."""
     wraps, borrow = Ints("wraps borrow")
@@ -140,6 +141,14 @@ def test_a_multiplied_word_is_the_multiplied_lanes():
 # ---------------------------------------------------------------- losses
 
 
+@about(LOSSES)
+def test_the_moves_are_the_models():
+    """Four moves a word: all of the contracts' are scenarios of the model, and the other way round."""
+    words = [constant(SCENARIOS, f"MOVES_{name}") for name in ("ODD", "EVEN", "WIDE", "FAR")]
+    assert {word >> 64 * i & (W64 - 1) for word in words for i in range(4)} == set(PRICES)
+
+
+@about(LOSSES, NETS)
 def test_nothing_of_a_scenario_overflows():
     lots, price, move, worth = Ints("lots price move worth")
     top = max(PRICES)
@@ -156,9 +165,10 @@ def test_nothing_of_a_scenario_overflows():
     assert weighted * UNDERLYINGS * ONE * 2 * ONE * 2 < 2**255
     assert (2**16 - 1) * GROSS * MAX_PRICE * UNDERLYINGS + 10**14 < WORD  # floors
     assert (LOTS + MAX_SIZE * 2**28) * MAX_PRICE < 2**255  # equity
-    assert 2 * LOTS * top * MAX_PRICE + 860_425_831 * 2**28 * 10**8 < 2**255  # notional
+    assert 2 * LOTS * top * MAX_PRICE + constant(RULE, "NOTIONAL_DIVISOR") < 2**255  # notional
 
 
+@about(NETS, f"{BOOK}:_head")
 def test_the_linear_part_is_bounded():
     """Perp lots, 48 forwards and deep calls bought; less the error bound of all contracts."""
     perp, forwards, deep, error = Ints("perp forwards deep error")
@@ -171,6 +181,7 @@ def test_the_linear_part_is_bounded():
     )
 
 
+@about(LOSSES, f"{SCENARIOS}:_lots")
 def test_the_loss_formula_is_the_signed_one():
     """base - (lane * price' + rest') * move of the contract, all modulo 2**256 where rest' is
     (left - 2**63 * 10_000) * price, against (V_0 - V) * price: they differ by whole words."""
@@ -183,6 +194,7 @@ def test_the_loss_formula_is_the_signed_one():
     proved(computed - exact == (wraps * move - more) * WORD)
 
 
+@about(LOSSES)
 def test_a_word_read_as_signed():
     """What lies within 255 bits is read back from its residue."""
     x, word, wraps = Ints("x word wraps")
@@ -190,6 +202,7 @@ def test_a_word_read_as_signed():
     proved(signed == x, within(x, 2**255 - 1), word == x + wraps * WORD, word >= 0, word < WORD)
 
 
+@about(LOSSES)
 def test_losses_are_rounded_up():
     """(x + 2**90 - 1) >> 90, an arithmetic shift, is the ceiling."""
     x, shifted = Ints("x shifted")
@@ -200,6 +213,7 @@ def test_losses_are_rounded_up():
     )
 
 
+@about(NETS, "math/rounding.vy:_floor_div")
 def test_equity_is_rounded_down_and_notional_up():
     worth, q, scale = Ints("worth q scale")
     sdiv = Or(And(worth >= 0, q * scale <= worth, worth < (q + 1) * scale),
@@ -213,6 +227,7 @@ def test_equity_is_rounded_down_and_notional_up():
 # ---------------------------------------------------------------- the requirement
 
 
+@about(LOSSES)
 def test_more_loss_never_asks_less():
     """Rounding a loss up can only raise R: max and sum do not fall, and R is a combination of them with
     weights that are not negative. Here for two underlyings; a third is added alike."""
@@ -230,6 +245,7 @@ def test_more_loss_never_asks_less():
     proved(x * y >= 0, x >= 0, y >= 0)  # what was taken for granted above
 
 
+@about(LOSSES)
 def test_standing_apart_costs_no_less():
     """joint <= apart: in one scenario no one loses more than in its own worst. So R falls as psi rises."""
     losses, worst = Ints("x1 x2 x3"), Ints("l1 l2 l3")
@@ -248,6 +264,7 @@ def test_standing_apart_costs_no_less():
     )
 
 
+@about(LOSSES)
 def test_bounds_of_the_requirement():
     """(1 - psi) max L <= R <= sum L (times both dials' one)."""
     worst = Ints("l1 l2 l3")
@@ -271,6 +288,7 @@ def test_bounds_of_the_requirement():
     proved(psi * joint + (ONE - psi) * split >= (ONE - psi) * split, psi * joint >= 0)
 
 
+@about(LOSSES)
 def test_one_underlying_needs_no_dials():
     """R = L whatever they are."""
     rho, psi, loss = Ints("rho psi loss")
@@ -278,6 +296,7 @@ def test_one_underlying_needs_no_dials():
     proved(psi * same + (ONE - psi) * same == ONE * ONE * loss)
 
 
+@about(LOSSES)
 def test_the_requirement_is_homogeneous():
     """A k-fold account asks k times as much: every part is."""
     k, x, y = Ints("k x y")
@@ -288,12 +307,15 @@ def test_the_requirement_is_homogeneous():
 # ---------------------------------------------------------------- slices
 
 
+@about(CLOSE)
 def test_the_penalty_is_below_the_target():
     """pen = ceil(MM / 10) < 6/5 MM for any maintenance margin, down to a millionth of a USD."""
+    assert 10 * constant(RULE, "KAPPA") == constant("math/units.vy", "PPM")
     mm, penalty = Ints("mm penalty")
     proved(5 * penalty < 6 * mm, mm > 0, ceiling(penalty, mm, 10))
 
 
+@about(CLOSE, SLICE, "Liquidation.vy:_missing")
 def test_the_slice_restores_the_target():
     """f = k / n >= (b MM - E) / (b MM - pen) closed, b = 6/5: what stays has b times its maintenance margin,
     whose share 1 - f is exact for a homogeneous requirement; the slice pays its share of the penalty."""
@@ -310,6 +332,7 @@ def test_the_slice_restores_the_target():
     )
 
 
+@about(CLOSE, SLICE)
 def test_a_smaller_slice_would_not():
     equity, mm, penalty, k = Ints("equity mm penalty k")
     with pytest.raises(AssertionError):
