@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -124,16 +125,22 @@ def _against(title: str, measured: Measurement, theirs: int | None) -> tuple[str
 
 
 def targets(bench: Bench) -> Sheet:
-    rows, notes = [], []
+    """Promised numbers; a note that several missed ones share is told once."""
+    rows, notes = [], {}
     for target in bench.targets:
         bound = "at least " if target.at_least else "at most "
         met = {True: "yes", False: "no", None: "not measured"}[target.met]
         measured = "" if target.measured is None else f"{target.measured:,.10g}"
-        rows.append((target.name, f"{bound}{target.target:,.10g} {target.unit}", measured, met))
+        off = percent(abs(target.measured / target.target - 1)) if target.met is False else ""
+        rows.append((target.name, f"{bound}{target.target:,.10g} {target.unit}".strip(), measured, met, off))
         if target.note:
-            notes.append(f"{target.name}: {target.note}")
+            notes.setdefault(_OVER.sub("", target.note), []).append(target.name)
     title = f"Targets: {sum(t.met is True for t in bench.targets)} of {len(bench.targets)} met"
-    return Sheet(title, ("what", "target", "measured", "met"), rows, tuple(notes), frozenset({3}))
+    said = tuple(f"{'; '.join(names)}: {note}." for note, names in notes.items())
+    return Sheet(title, ("what", "target", "measured", "met", "missed by"), rows, said, frozenset({3}))
+
+
+_OVER = re.compile(r"^\d+% above: ")
 
 
 # ---------------------------------------------------------------- growth and costs

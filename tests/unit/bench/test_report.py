@@ -49,10 +49,10 @@ def test_the_first_table():
 
 def test_targets_say_what_was_missed():
     sheet = sheets.targets(bench())
-    assert sheet.title == "Targets: 2 of 3 met"
-    assert sheet.rows[1] == ("check", "at most 100,000 gas", "178,000", "no")
-    assert sheet.rows[2] == ("steps", "at least 1,000 a second", "1,234.5", "yes")
-    assert sheet.notes == ("check: tried and not reached",)
+    assert sheet.title == "Targets: 2 of 4 met"
+    assert sheet.rows[1] == ("check", "at most 100,000 gas", "178,000", "no", "78.0%")
+    assert sheet.rows[3] == ("steps", "at least 1,000 a second", "1,234.5", "yes", "")
+    assert sheet.notes == ("check; larger check: tried and not reached.",)
 
 
 def test_costs_by_hand():

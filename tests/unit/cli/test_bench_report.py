@@ -37,7 +37,7 @@ def test_it_tells_the_story_and_writes_the_page(capsys, file, tmp_path):
     for said in (
         "178,000",
         "14,497,949",
-        "Targets: 2 of 3 met",
+        "Targets: 2 of 4 met",
         "slots up to 2 checks a refresh",
         "at 1 gwei",
     ):
