@@ -97,8 +97,8 @@ def methods(peers: Peers) -> Sheet:
     """Where the peers' figures come from."""
     rows = []
     for system in peers.systems:
-        figures = [*system.checks, *system.operations]
-        used = sorted({peers.method(figure).about for figure in figures})
+        checked = [", ".join(filter(None, (peers.method(c).about, c.conditions))) for c in system.checks]
+        used = dict.fromkeys([*checked, *(peers.method(one).about for one in system.operations)])
         rows.append(
             (system.name, system.source, system.commit, system.compiler, system.tool, "; ".join(used))
         )
