@@ -11,7 +11,7 @@
         An order's `market` is an instrument id (options/instrument.vy). Of options the price
         is the premium a coin, of a dated future the forward's; both trade in whole
         contracts. Options pay the market's fee on the notional of the underlying, at most
-        FEE_CAP of the premium (the form of Deribit's schedule: 0.03 % of the underlying,
+        terms.FEE_CAP of the premium (the form of Deribit's schedule: 0.03 % of the underlying,
         capped at 12.5 % of the option's price).
 """
 
@@ -39,8 +39,6 @@ exports: eip712_domain_separator.eip712Domain
 
 RIGHT_TRADE: constant(uint256) = 1
 LANE: constant(uint256) = 2**64 - 1
-FIRST_BOOK_ID: constant(uint256) = 256  # instruments below it are perps
-FEE_CAP: constant(uint256) = 125_000  # ppm of an option's premium
 SETTLING: constant(uint256) = 1_800  # seconds before expiry: Expiry.WINDOW
 REACH: constant(uint256) = 983_040  # |ln(S/K)| of an option that is opened: 0.75 in log codes
 
@@ -207,7 +205,7 @@ def _settle(maker: order.Order, taker: order.Order, lots: uint256):
     assert buys != (maker.size > 0), "order: same side"
     assert taker.price >= maker.price if buys else taker.price <= maker.price, "order: prices do not cross"
     assert maker.account >> 96 != taker.account >> 96, "order: self trade"
-    if maker.market >= FIRST_BOOK_ID:
+    if maker.market >= instrument.FIRST_BOOK_ID:
         self._settle_book(maker, taker, lots, buys)
         return
     quote: IMarkets.Pin = staticcall MARKETS.quote(maker.market)
@@ -282,7 +280,7 @@ def _settle_book(maker: order.Order, taker: order.Order, lots: uint256, buys: bo
     maker_fee: uint256 = self._fee(lots * pin.mark, terms._maker_fee(pin.terms), maker.maxFee)
     taker_fee: uint256 = self._fee(lots * pin.mark, terms._taker_fee(pin.terms), taker.maxFee)
     if option:
-        cap: uint256 = rounding._div_up(lots * price * FEE_CAP, units.RATE_SCALE)
+        cap: uint256 = rounding._div_up(lots * price * terms.FEE_CAP, units.RATE_SCALE)
         maker_fee = min(maker_fee, cap)
         taker_fee = min(taker_fee, cap)
     extcall CLEARINGHOUSE.trade_book(

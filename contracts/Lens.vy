@@ -9,6 +9,7 @@
 """
 
 from .interfaces import IAccess
+from .interfaces import IBook
 from .interfaces import IClearinghouse
 from .interfaces import IMarkets
 from .interfaces import IRiskEngine
@@ -17,10 +18,13 @@ from .ledger import legs
 from .margin import terms
 from .math import rounding
 from .math import units
+from .options import book
+from .options import instrument
 
 CLEARINGHOUSE: public(immutable(IClearinghouse))
 ACCESS: public(immutable(IAccess))
 MARKETS: public(immutable(IMarkets))
+BOOK: immutable(IBook)
 
 
 struct Summary:
@@ -46,6 +50,7 @@ def __init__(clearinghouse: address, markets: address):
     CLEARINGHOUSE = IClearinghouse(clearinghouse)
     ACCESS = IAccess(staticcall IClearinghouse(clearinghouse).ACCESS())
     MARKETS = IMarkets(markets)
+    BOOK = IBook(staticcall IClearinghouse(clearinghouse).BOOK())
 
 
 @external
@@ -150,11 +155,16 @@ def max_trade(account: uint256, market: uint256, buys: bool, price: uint256) -> 
             `price`, fee included, under the margin rule of a trade: initial margin when
             risk rises, the rule of a reduction when it does not. What else a trade needs (band,
             smallest notional, open interest, the other side) is not looked at.
+    @param market The market of a perp, or the id of an option or dated future. Of these not
+            every smaller size need be affordable: what hedges may be asked for less of.
+            Reverts where the book would (no such instrument, too many positions).
     @return lots; 0 when none
     """
     header: uint256 = 0
     words: DynArray[uint256, 64] = []
     header, words = staticcall CLEARINGHOUSE.account(account)
+    if market >= instrument.FIRST_BOOK_ID:
+        return 0 if lanes._is_vault(account) else self._max_book_trade(header, words, market, buys, price)
     pin: IMarkets.Pin = staticcall MARKETS.quote(market)
     low: uint256 = 0
     high: uint256 = units.MAX_SIZE
@@ -223,8 +233,8 @@ def _summary(header: uint256, words: DynArray[uint256, 64], transfer_rate: uint2
 @internal
 @view
 def _terms(market: uint256) -> Bytes[256]:
-    book: address = convert((staticcall MARKETS.book()) & (2**160 - 1), address)
-    return slice(book.code, terms._offset(market), 256)
+    blob: address = convert((staticcall MARKETS.book()) & (2**160 - 1), address)
+    return slice(blob.code, terms._offset(market), 256)
 
 
 @internal
@@ -305,4 +315,92 @@ def _affords(
     flat: bool = size == 0 and count <= 1 and lanes._book_count(header) == 0
     return equity >= convert(initial, int256) or (
         reduces and not flat and old[0] > 0 and equity * old[1] >= old[0] * convert(maintenance, int256)
+    )
+
+
+# ---------------------------------------------------------------- options and futures
+
+
+@internal
+@view
+def _max_book_trade(
+    header: uint256, words: DynArray[uint256, 64], id: uint256, buys: bool, price: uint256
+) -> uint256:
+    """
+    @return Lots: the largest affordable power of two of contracts, and what can be added to
+            it by halves of it
+    """
+    pin: IMarkets.Pin = staticcall MARKETS.quote(instrument._market(id))
+    held: DynArray[uint256, 48] = []
+    gross: uint256 = 0
+    front: uint256 = lanes._perp_words(header)
+    heads: uint256 = front
+    for i: uint256 in range(front, len(words), bound=48):
+        held.append(words[i])
+        if i == heads:
+            heads += book._length(words[i])
+            if book._market(words[i]) == instrument._market(id):
+                gross += book._gross(words[i])
+    before: int256[2] = self._health(header, words)
+    size: uint256 = 0
+    part: uint256 = book.MAX_GROSS
+    for step: uint256 in range(35):
+        part >>= 1
+        if part == 0:
+            break
+        if gross + size + part >= book.MAX_GROSS:
+            continue
+        if self._affords_book(header, words, held, id, size + part, buys, price, pin, before):
+            size += part
+    return size * convert(instrument.CONTRACT, uint256)
+
+
+@internal
+@view
+def _affords_book(
+    header: uint256,
+    words: DynArray[uint256, 64],
+    held: DynArray[uint256, 48],
+    id: uint256,
+    contracts: uint256,
+    buys: bool,
+    price: uint256,
+    pin: IMarkets.Pin,
+    old: int256[2],
+) -> bool:
+    """
+    @notice As `_affords`, of contracts of an option or dated future.
+    """
+    lots: uint256 = contracts * convert(instrument.CONTRACT, uint256)
+    change: int256 = convert(lots, int256) if buys else -convert(lots, int256)
+    amount: int256 = rounding._ceil_div(
+        change * convert(price, int256), convert(units.NOTIONAL_SCALE, int256)
+    )
+    fee: uint256 = rounding._div_up(lots * pin.mark * terms._taker_fee(pin.terms), units.RATE_SCALE)
+    cash: int256 = lanes._cash(header)
+    if instrument._kind(id) != instrument.FUTURE:
+        fee = min(fee, rounding._div_up(lots * price * terms.FEE_CAP, units.RATE_SCALE))
+        cash -= amount
+    cash -= convert(fee, int256)
+    merged: DynArray[uint256, 48] = []
+    reduces: bool = False
+    merged, reduces = staticcall BOOK.merge(held, staticcall BOOK.fragment(id, change, amount), False)
+    new_words: DynArray[uint256, 64] = []
+    for i: uint256 in range(lanes._perp_words(header), bound=16):
+        new_words.append(words[i])
+    for word: uint256 in merged:
+        new_words.append(word)
+    after: uint256 = lanes._with_book(
+        lanes._header(header, cash, lanes._count(header), lanes._mode(header)), len(merged)
+    )
+    equity: int256 = 0
+    initial: uint256 = 0
+    maintenance: uint256 = 0
+    notional: uint256 = 0
+    equity, initial, maintenance, notional = self._margin(after, new_words)
+    return equity >= convert(initial, int256) or (
+        reduces
+        and not lanes._is_flat(after)
+        and old[0] > 0
+        and equity * old[1] >= old[0] * convert(maintenance, int256)
     )

@@ -24,6 +24,7 @@ from ..math import units
 OPEN: constant(uint256) = 1
 REDUCE_ONLY: constant(uint256) = 2
 NO_TIER: constant(uint256) = 2**64 - 1
+FEE_CAP: constant(uint256) = 125_000  # of an option's fee, ppm of its premium
 
 TERM_BYTES: constant(uint256) = 256
 # STOP byte, then the ABI head of a dynamic array (offset, length).

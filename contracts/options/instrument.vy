@@ -22,6 +22,7 @@ PUT: constant(uint256) = 2
 FUTURE: constant(uint256) = 3
 SPOT: constant(uint256) = 4
 
+FIRST_BOOK_ID: constant(uint256) = 256  # instruments below it are perps
 CONTRACT: constant(int256) = 10_000  # lots of one option or dated future
 STRIKE_UNIT: constant(uint256) = 10_000  # price units; contracts * strike // 10**4 is money
 

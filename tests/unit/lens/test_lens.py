@@ -2,7 +2,9 @@
 
 import pytest
 
+from margincall.model.instrument import CONTRACT
 from margincall.protocol.deploy import rules_tuple
+from tests.unit.clearinghouse.series import Series
 from tests.unit.clearinghouse.world import PRICES, USD, many_markets, world
 
 
@@ -167,3 +169,28 @@ def test_views_need_a_price():
         for function in ("summary", "positions"):
             with pytest.raises(Exception, match="price: stale"):
                 w.lens.call(function, a.id, at=late)
+
+
+@pytest.mark.parametrize("mode", ["cross", "portfolio"])
+@pytest.mark.parametrize("buys", [True, False])
+@pytest.mark.parametrize("kind", ["call", "put", "future"])
+def test_max_trade_of_a_book_to_the_contract(kind, buys, mode):
+    with world() as w:
+        series = Series(w)
+        a, b = w.trader("a", 3_000), series.trader("b", 10**8)
+        if mode == "portfolio":
+            a.to_portfolio()
+        name = {"call": series.call, "put": series.put, "future": lambda _: series.future()}[kind](105_000)
+        instrument = series.instrument(name).id
+        price = w.protocol.mark_of(name) + (1_000 if buys else -1_000)
+        lots = w.lens.call("max_trade", a.id, instrument, buys, price)
+        assert lots > 0
+        assert lots % CONTRACT == 0
+        side = 1 if buys else -1
+        for size, reason in ((lots + CONTRACT, "margin: below initial"), (lots, None)):
+            orders = series.pair(name, b.id, a.id, side * size, price=price)
+            if reason:
+                with w.refused(reason):
+                    w.settle(*orders, size, b.owner, a.owner)
+            else:
+                w.settle(*orders, size, b.owner, a.owner)
