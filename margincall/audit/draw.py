@@ -27,6 +27,10 @@ class RandomDraw:
     def choice(self, options: Sequence) -> Any:
         return options[int(self._uniform() * len(options))]
 
+    def integer_below(self, bound: int) -> int:
+        """The place that `choice` takes of so many options."""
+        return int(self._uniform() * bound)
+
     def integer(self, low: int, high: int) -> int:
         return self._random.randint(low, high)
 

@@ -10,7 +10,7 @@ A violated property or a difference between contracts and twin raises `Violation
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from margincall.audit.book import OrderBook
@@ -19,9 +19,9 @@ from margincall.audit.mirror import Mirror
 from margincall.audit.observing import Observer
 from margincall.audit.settings import Setting
 from margincall.audit.world import MARKETS, World
-from margincall.chain import Contract
+from margincall.chain import Chain, Contract
 from margincall.chain.base import Receipt, Reverted
-from margincall.model import Refused
+from margincall.model import Refused, accounts
 from margincall.model.margin import Margin
 from margincall.protocol.artifacts import Artifact
 
@@ -31,11 +31,30 @@ Deferral = tuple[int, int]
 
 
 class Violation(AssertionError):
-    """Property `name` does not hold, or ("differential") contracts and twin differ; `detail` says how."""
+    """Property `name` does not hold, or ("differential") contracts and twin differ; `detail` says how;
+    `action` is the one after which, `before` and `after` its accounts."""
 
-    def __init__(self, message: str, name: str = "", detail: str = "") -> None:
+    def __init__(
+        self,
+        message: str,
+        name: str = "",
+        detail: str = "",
+        action: Action | None = None,
+        before: dict[int, Holding] | None = None,
+        after: dict[int, Holding] | None = None,
+    ) -> None:
         super().__init__(message)
-        self.name, self.detail = name, detail
+        self.name, self.detail, self.action = name, detail, action
+        self.before, self.after = before or {}, after or {}
+
+
+class Holding(NamedTuple):
+    """An account as the contracts have it. book: its words, or (before an action) the twin's."""
+
+    cash: int
+    positions: tuple
+    book: tuple[int, ...]
+    margin: Margin | None
 
 
 class Action(NamedTuple):
@@ -91,11 +110,12 @@ class Step(NamedTuple):
 
 
 class Machine:
-    """A world, its twin, an operation at a time. `counts`: what was reached; `checked`: property id ->
-    how often it was really checked; `refusals`: reasons; `replaced`: contracts to deploy instead of the
-    project's own. `exact=False`: the twin is no oracle; what the contracts store is adopted into it after
-    every action (see `observing`). `found`: None, or property id -> step of its first violation: then a
-    violation is noted there and the run goes on."""
+    """A world, its twin, an operation at a time. `counts`: what was reached; `checked`: property id -> how
+    often it was really checked; `refusals`: reasons; `replaced`: contracts to deploy instead of the
+    project's own; `chain`: an embedded one of its own, or a node. `exact=False`: the twin is no oracle;
+    what the contracts store is adopted into it after every action (see `observing`). `found`: None, or
+    property id -> step of its first violation: then a violation is noted there and the run goes on.
+    """
 
     def __init__(
         self,
@@ -104,11 +124,13 @@ class Machine:
         replaced: Mapping[str, Artifact] | None = None,
         exact: bool = True,
         found: dict[str, int] | None = None,
+        chain: Chain | None = None,
+        only: str | None = None,
     ) -> None:
         from margincall.audit import operations, properties
 
         self.setting = setting
-        self.world = World(setting, replaced)
+        self.world = World(setting, replaced, chain)
         self.chain, self.twin, self.protocol = self.world.chain, self.world.twin, self.world.protocol
         self.book = OrderBook(self.world)
         self.mirror = Mirror(self.world)
@@ -121,15 +143,18 @@ class Machine:
         self.queue: deque[Callable[[Machine], Action | None]] = deque()
         self.deferred: deque[tuple[Deferral, Callable[[Machine], Action | None]]] = deque()
         self.acts = 0
-        self.history: deque[str] = deque(maxlen=25)
+        self.history: deque[str | tuple] = deque(maxlen=25)
         self.trend = dict.fromkeys(MARKETS, 1)
         self.pending: list[tuple] = []
         self.slack = dict.fromkeys(MARKETS, 0)
         self.memory: dict[str, Any] = {}
         self._pick = operations.picker(setting)
         self.properties = properties
+        self.checks = properties.checks(setting, only)
         self._rates = properties.rates(setting) if rates is None else rates
         self._margins: tuple[int, dict] = (-1, {})
+        self._judged: dict[tuple[int, int], Margin | None] = {}
+        self.doing: tuple[Action, View] | None = None
         operations.start(self)
 
     # ------------------------------------------------------------ driving
@@ -145,7 +170,8 @@ class Machine:
     def act(self, draw: Draw, deferred: Callable[[Machine], Action | None] | None = None) -> Step | None:
         """Draw an operation, or make the deferred one; do it, and defer what it left in `queue`."""
         action = deferred(self) if deferred else self._pick(self, draw)
-        self.deferred.extend(((self.acts, place), later) for place, later in enumerate(self.queue))
+        left = [((self.acts, place), later) for place, later in enumerate(self.queue)]
+        self.deferred.extendleft(reversed(left))  # before what earlier acts left: timing matters to it
         self.queue.clear()
         self.acts += 1
         return self.do(action) if action else None
@@ -159,6 +185,7 @@ class Machine:
         self.steps += 1
         now = self.chain.timestamp + action.seconds
         before = self._view(now, action)
+        self.doing = action, before
         refusal = action.refusal(now) if callable(action.refusal) else action.refusal
         if self.observer:
             self.observer.look(action, now)
@@ -169,43 +196,61 @@ class Machine:
             wanted, result = self._on_twin(action, now, refusal)
             reason, receipt = self._on_chain(action, now)
         ok = receipt is not None
-        self.history.append(f"{self.steps} t={now} {action.kind} {_short(action.call)} -> {reason or 'ok'}")
+        self.history.append((self.steps, now, action, reason))
         if not self.observer and (wanted or "") != reason and not (wanted == ANY and not ok):
             self.fail("differential", f"{action.kind}: contracts {reason or 'ok'!r}, twin {wanted or 'ok'!r}")
-        self._margins = (-1, {})
+        self.forget()
         if ok and action.done:
             action.done(now)
-        self.compare(action.kind, action.named)
+        touched = None if self.observer else self._touched(before)
+        # The EVM itself undoes what reverts: of those steps every eighth is looked at.
+        if self.observer or ok or self.steps % 8 == 0:
+            self.compare(action.kind, action.named, touched)
+            self.checked["storage"] += 1
         if self.observer:
-            result = self.observer.result(action, before, receipt)
-        self.checked["storage"] += 1
+            result, touched = self.observer.result(action, before, receipt), self._touched(before)
         self.counts[f"{action.kind} {'ok' if ok else 'refused'}"] += 1
         if not ok:
             self.refusals[reason] += 1
-        step = Step(action, now, ok, reason, before, result, receipt, self._touched(before), refusal)
+        step = Step(action, now, ok, reason, before, result, receipt, touched, refusal)
         self.properties.run_every_step(self, step)
         return step
 
-    def compare(self, what: str, named: frozenset[int] = frozenset()) -> None:
-        """Contracts and twin agree on every word; without an exact twin, it adopts the contracts'."""
+    def compare(
+        self, what: str, named: frozenset[int] = frozenset(), changed: Iterable[int] | None = None
+    ) -> None:
+        """Contracts and twin agree on every word; without an exact twin, it adopts the contracts'. `changed`:
+        the accounts that are not as they were when they last agreed (None: any may)."""
         if self.observer:
             self.observer.adopt(named)
             self.forget()
-        elif differences := self.mirror.check():
+        elif differences := self.mirror.check(changed):
             self.fail("differential", f"{what}: " + "; ".join(differences))
 
     def forget(self) -> None:
-        """Drop cached margins after the state was put back."""
+        """Drop cached margins after the state changed."""
         self._margins = (-1, {})
+        self._judged.clear()
 
     def fail(self, name: str, message: str) -> None:
         """Raise a Violation of property `name`, or note it."""
         if self.found is not None:
             self.found.setdefault(name, self.steps)
             return
-        lines = "\n  ".join(self.history)
+        lines = "\n  ".join(map(_told, self.history))
         text = f"{name}: {message}\n  setting {self.setting.name}, last actions:\n  {lines}"
-        raise Violation(text, name, message)
+        action, view = self.doing or (None, None)
+        ids = sorted(action.named) if action else []
+        before = {
+            a: Holding(
+                view.cash.get(a, 0),
+                view.positions.get(a, ()),
+                tuple(view.books.get(a, ())),
+                view.margins.get(a),
+            )
+            for a in ids
+        }
+        raise Violation(text, name, message, action, before, {a: self.holding(a) for a in ids})
 
     def need(self, name: str, holds: bool, message: Any = "") -> None:
         """Fail unless `holds`; counts one check of the property."""
@@ -215,6 +260,19 @@ class Machine:
         self.checked[name] += 1
 
     # ------------------------------------------------------------ reading
+
+    def holding(self, account: int) -> Holding:
+        """An account as the contracts have it now."""
+        house = self.world.house
+        header, words = house.call("account", account)
+        cash, count, _ = accounts.unpack_header(header)
+        perps = (count + 1) // 2
+        try:
+            margin = Margin(*house.call("margin", account))
+        except Reverted:
+            margin = None
+        book = tuple(words[perps:])
+        return Holding(cash, accounts.unpack_words(words[:perps], count), book, margin)
 
     def margins(self, now: int | None = None) -> dict[int, Margin | None]:
         """Margin of every account with positions (None: a price or curve is stale), now or at the last
@@ -227,10 +285,13 @@ class Machine:
 
     def margin_of(self, account: int, now: int) -> Margin | None:
         """Margin of one account; None when a price or curve is stale, or a series expired."""
-        try:
-            return self.twin.margin(account, now)
-        except Refused:
-            return None
+        key = (account, now)
+        if key not in self._judged:
+            try:
+                self._judged[key] = self.twin.margin(account, now)
+            except Refused:
+                self._judged[key] = None
+        return self._judged[key]
 
     def unhealthy(self, now: int | None = None) -> list[int]:
         """Accounts below maintenance."""
@@ -302,6 +363,11 @@ class Machine:
         return frozenset(changed)
 
 
-def _short(call: tuple) -> str:
-    text = str(call)
-    return text if len(text) < 400 else text[:400] + "..."
+def _told(line: str | tuple) -> str:
+    """A line of the last actions, for people."""
+    if isinstance(line, str):
+        return line
+    number, now, action, reason = line
+    text = str(action.call)
+    text = text if len(text) < 400 else text[:400] + "..."
+    return f"{number} t={now} {action.kind} {text} -> {reason or 'ok'}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from margincall.audit.optionmirror import OptionMirror
 from margincall.audit.world import MARKETS, World, map_slot, slot_of
 from margincall.model import accounts
@@ -77,11 +79,12 @@ class Mirror:
         """Every account that is compared."""
         return list(self._at)
 
-    def check(self) -> list[str]:
-        """What differs: one line a word, empty when storage is what the twin says."""
-        expected = self._refresh()
+    def check(self, changed: Iterable[int] | None = None) -> list[str]:
+        """What differs: one line a word, empty when storage is what the twin says. All words are compared;
+        `changed` names the accounts that differ in the twin since the last look (None: any may)."""
+        expected = self._refresh(changed)
         read = self.read
-        if [read(address, slot) for address, slot in self._slots] == expected:
+        if self.world.chain.words(self._slots) == expected:
             return self._options.check() if self._options else []
         return [
             f"{name}: chain {read(*slot):#x}, twin {value:#x}"
@@ -89,16 +92,20 @@ class Mirror:
             if read(*slot) != value
         ]
 
-    def _refresh(self) -> list[int]:
+    def _refresh(self, changed: Iterable[int] | None) -> list[int]:
         twin, expected = self.world.twin, self._expected
         cash, positions, books, modes = twin.cash, twin.positions, twin.books, twin.modes
-        for account in (cash.keys() | positions.keys() | books.keys()) - self._at.keys():
-            self.watch(account)
-        for account, known in self._known.items():
+        if changed is None:
+            for account in (cash.keys() | positions.keys() | books.keys()) - self._at.keys():
+                self.watch(account)
+            changed = self._known
+        for account in changed:
+            if account not in self._known:
+                self.watch(account)
             state = (cash.get(account, 0), positions.get(account, ()), modes.get(account, 0))
             if books:  # their number of words is in the header
                 state = (*state, len(books.get(account, ())))
-            if state == known:
+            if state == self._known[account]:
                 continue
             self._known[account] = state
             at = self._at[account]

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from margincall.audit.counterexample import property_id
 from margincall.audit.properties import RATES, WITH_OPTIONS, registry
 from margincall.audit.report import SELDOM, missing, required
 from margincall.audit.running import Plan, Tally
 from margincall.protocol.artifacts import CONTRACTS
 
 
-def record(plan: Plan, tally: Tally, mode: str | None, interrupted: bool) -> dict[str, Any]:
+def record(
+    plan: Plan, tally: Tally, mode: str | None, interrupted: bool, contracts: Path = CONTRACTS
+) -> dict[str, Any]:
     """What `--json` writes. seconds: on the clock; process_seconds: of all workers together;
     steps_per_second: of process time, so on one core; checked: real checks by property id; reached: states by
     name; probes: properties that run now and then, with their rate, runs and process seconds."""
@@ -21,6 +25,8 @@ def record(plan: Plan, tally: Tally, mode: str | None, interrupted: bool) -> dic
         "seed": plan.seed,
         "workers": plan.workers,
         "mode": mode or "all",
+        "finished": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "steps_asked": plan.steps,
         "steps": tally.total,
         "seconds": round(tally.elapsed, 1),
         "process_seconds": round(sum(tally.seconds.values()), 1),
@@ -44,7 +50,7 @@ def record(plan: Plan, tally: Tally, mode: str | None, interrupted: bool) -> dic
         "seldom": {name: tally.counts[name] for name in SELDOM if "options" in _offers(plan)},
         "violations": [
             {
-                "property": failure.name,
+                "property": property_id(failure.name),
                 "formula": registry.formula(failure.name),
                 "detail": failure.detail,
                 "setting": failure.episode.setting.name,
@@ -54,7 +60,7 @@ def record(plan: Plan, tally: Tally, mode: str | None, interrupted: bool) -> dic
             for failure in tally.failures
         ],
         "interrupted": interrupted,
-        "contracts": digest(),
+        "contracts": digest(contracts),
     }
 
 
@@ -62,7 +68,7 @@ def _offers(plan: Plan) -> frozenset[str]:
     return frozenset().union(*(setting.offers for setting in plan.settings))
 
 
-def digest(contracts: Path = CONTRACTS) -> str:
+def digest(contracts: Path) -> str:
     """Sixteen hex digits that name the state of the Vyper sources."""
     found = hashlib.sha256()
     for path in sorted(contracts.rglob("*.vy*")):

@@ -63,22 +63,22 @@ REQUIRED = {
     "dials tightened": "options",
     "dense grid of prices": "options",
     "cash owed against spot": "options",
+    "liquidation, portfolio: full": "options",
+    "liquidation, cross with a book: full": "options",
+    "liquidation, portfolio: one unit below the requirement": "options",
+    "liquidation, cross with a book: one unit below the requirement": "options",
+    "settlement absorbed by insurance": "options",
+    "settlement recorded as deficit of market 0": "options",
 }
 """States without which a run says little, and what a setting must offer (`Setting.offers`) for them."""
 
-SELDOM = (
-    "liquidation, portfolio: full",
-    "liquidation, cross with a book: full",
-    "settlement absorbed by insurance",
-    "liquidation, portfolio: one unit below the requirement",
-    "liquidation, cross with a book: one unit below the requirement",
-    "liquidation raised the requirement",
-    "settlement recorded as deficit of market 0",
-)
+SELDOM = ("liquidation raised the requirement", "spot deposited where its price is stale")
 """Of interest, and too rare for short runs."""
 
 SUBJECTS = {
     "I-24": "envelope",
+    "I-26": "jumps",
+    "I-28": "jumps",
     "I-27": "isolated",
     "I-30": "options",
     "I-31": "options",

@@ -18,7 +18,7 @@ from margincall.audit.draw import RandomDraw
 from margincall.audit.machine import Machine, Violation
 from margincall.audit.settings import SETTINGS, Setting
 from margincall.chain.base import Reverted
-from margincall.protocol.artifacts import Artifact
+from margincall.protocol.artifacts import Artifact, compile_all
 
 FIRST_EPISODE, LONGEST_EPISODE = 1_000, 10_000
 """Steps: each setting's episodes double from one to the other, so that a short run sees every setting."""
@@ -190,6 +190,7 @@ def run(
     """Run a plan with its workers: one works in this process. `tell` hears of the sum of all tallies."""
     if plan.workers == 1:
         return work(plan, 0, tell, stopped)
+    compile_all()  # once, not by every worker
     context = get_context("spawn")
     said, stop = context.Queue(), context.Event()
     workers = [

@@ -9,7 +9,7 @@ from eth_utils import keccak
 
 from margincall.audit.series import Series
 from margincall.audit.settings import Setting
-from margincall.chain import Contract, EmbeddedChain
+from margincall.chain import Chain, Contract, EmbeddedChain
 from margincall.chain.base import Receipt
 from margincall.chain.keys import Key, key
 from margincall.model import accounts
@@ -45,9 +45,14 @@ class World:
     instead of the project's own, by contract name.
     """
 
-    def __init__(self, setting: Setting, replaced: Mapping[str, Artifact] | None = None) -> None:
+    def __init__(
+        self,
+        setting: Setting,
+        replaced: Mapping[str, Artifact] | None = None,
+        chain: Chain | None = None,
+    ) -> None:
         self.setting = setting
-        self.chain = EmbeddedChain(keep_logs=False)
+        self.chain = EmbeddedChain(keep_logs=False) if chain is None else chain
         self.token = self._token() if setting.hostile else None
         self.protocol = deploy(
             self.chain, setting.spec, token=self.token and self.token.address, replaced=replaced
@@ -107,7 +112,7 @@ class World:
         contract, signer = known
         data = target.encode(*call)
         receipt = contract.send(signer.address, "execute", target.address, data, at=at)
-        return receipt._replace(output=receipt.output[64:])
+        return receipt._replace(output=receipt.output and receipt.output[64:])
 
     def payload(self, reports: list[Report]) -> bytes:
         """Reports as the feed's signer publishes them."""

@@ -8,6 +8,7 @@ is a block too: the clock moves, nothing else does.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -114,6 +115,10 @@ class Chain(ABC):
     @abstractmethod
     def storage(self, address: str, slot: int) -> int:
         """The raw word in a storage slot."""
+
+    def words(self, slots: Sequence[tuple[str, int]]) -> list[int]:
+        """The raw words of many (address, slot)."""
+        return [self.storage(address, slot) for address, slot in slots]
 
     @abstractmethod
     def snapshot(self) -> int:

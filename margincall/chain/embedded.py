@@ -14,6 +14,7 @@ EIP-2200's original values and the transient storage leak from call to call. Thr
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 import pyrevm
 from eth_utils import to_checksum_address
@@ -115,6 +116,10 @@ class EmbeddedChain(Chain):
 
     def storage(self, address: str, slot: int) -> int:
         return self._evm.storage(address, slot)
+
+    def words(self, slots: Sequence[tuple[str, int]]) -> list[int]:
+        read = self._evm.storage
+        return [read(address, slot) for address, slot in slots]
 
     def snapshot(self) -> int:
         if self.exact_gas:

@@ -51,16 +51,32 @@ VIOLATED, TOO_LITTLE, INTERRUPTED = 1, 3, 130
     metavar="FILE",
     help="Where the record of the run goes.",
 )
+@click.option(
+    "--contracts",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="Audit a changed copy of the folder contracts/ instead of it.",
+)
+@click.option(
+    "--shrink-seconds",
+    type=click.FloatRange(1),
+    default=60,
+    show_default=True,
+    metavar="S",
+    help="How long to shorten the history of a violation.",
+)
 @click.option("--quiet", is_flag=True, help="No line that moves.")
 @click.pass_context
 def audit(
-    context: click.Context, steps, minutes, seed, mode, setting, list_settings, workers, record_file, quiet
-) -> int | None:
+    context: click.Context, steps, minutes, seed, mode, setting, list_settings, workers, record_file,
+    contracts, shrink_seconds, quiet,
+) -> int | None:  # fmt: skip
     """Drive the contracts with generated histories and check forty properties after every step.
 
     The histories run on the real contracts (embedded EVM) and on their exact twin; prices, money and time go
     to the edges where liquidation logic breaks. At the end: which states were reached and how often each
-    property was really checked.
+    property was really checked. A violation is shortened to the few acts that matter, told as a table, and
+    written beside the record as counterexample_<id>.py, a test that replays it on any chain.
 
     Exit codes: 0 passed, 1 a property is violated, 2 bad input, 3 nothing violated, but the run reached too
     little to say so (more steps do), 130 interrupted (what was done is printed and written).
@@ -73,29 +89,96 @@ def audit(
     if context.invoked_subcommand:
         return None
     from margincall.audit import running, tables
+    from margincall.audit.counterexample import replacements
     from margincall.audit.record import record
+    from margincall.protocol.artifacts import CONTRACTS
 
     if list_settings:
         return _list_settings()
     settings = _settings(mode, setting)
     if steps is None and minutes is None:
         steps = STEPS
-    plan = running.Plan(steps, minutes and minutes * 60, seed, settings, workers)
     write(record_file, "")  # a path that cannot be written is heard of now
     compile_contracts(quiet)
+    replaced = replacements(contracts.resolve()) if contracts else None
+    plan = running.Plan(steps, minutes and minutes * 60, seed, settings, workers, replaced)
     with _interruptible() as interrupted, _line(quiet) as say:
         tally = running.run(plan, lambda found: say(tables.live_line(plan, found)), interrupted)
-    found = record(plan, tally, mode, interrupted())
+    found = record(plan, tally, mode, interrupted(), contracts or CONTRACTS)
+    with _line(quiet) as say:
+        told = [
+            _counterexample(plan, failure, contracts, record_file.parent, shrink_seconds, say, known)
+            for failure, known in zip(tally.failures, found["violations"], strict=True)
+        ]
     write(record_file, json.dumps(found, indent=2) + "\n")
     console = console_for()
     tables.print_run(console, found)
     console.print(f"Written: {record_file}", soft_wrap=True)
+    for text in told:
+        click.echo("\n" + text)
     return _verdict(found)
 
 
+def _counterexample(plan, failure, contracts, folder, seconds, say, known: dict) -> str:
+    """Shorten a violation, write its test and put both into its part of the record; what to print."""
+    from margincall.audit import counterexample, history, shrinking
+
+    if failure.name == "deployment":
+        return f"The deployment was refused: {failure.detail}"
+    setting = failure.episode.setting
+    say(f"{failure.name} is violated after {failure.at_step:,} acts: running them again")
+    recorded, violation = history.record(failure.episode, plan.replaced)
+    shrunk = shrinking.shrink(
+        recorded,
+        violation,
+        setting,
+        plan.replaced,
+        seconds,
+        lambda left: say(f"shortening: {left} acts left"),
+    )
+    told = counterexample.explain(shrunk.history, setting, plan.replaced)
+    path = counterexample.write_test(told, folder, contracts and contracts.resolve())
+    known["counterexample"] = str(path)
+    known["history"] = [dict(row._asdict()) for row in told.rows]
+    state = "no act can be left out" if shrunk.complete else "the time for shortening was over"
+    acts = f"{len(recorded.entries):,} acts shortened to {len(shrunk.history.entries)}"
+    return "\n".join(
+        [*counterexample.lines(told), "", f"{acts} in {shrunk.attempts} replays ({state}). Written: {path}"]
+    )
+
+
+@audit.command()
+@click.option(
+    "--json",
+    "record_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    default=Path("build/audit.json"),
+    show_default=True,
+    metavar="FILE",
+    help="The record of the run.",
+)
+@click.option(
+    "--to",
+    "log_file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    default=Path("tests/AUDIT.md"),
+    show_default=True,
+    metavar="FILE",
+    help="The log.",
+)
+def log(record_file: Path, log_file: Path) -> None:
+    """Enter a run into the audit log, from its record alone."""
+    from margincall.audit.log import insert
+
+    try:
+        text = insert(log_file.read_text(), json.loads(record_file.read_text()))
+    except (ValueError, KeyError) as error:
+        raise click.BadParameter(f"{record_file} into {log_file}: {error}", param_hint="--json") from None
+    write(log_file, text)
+    click.echo(f"Written: {log_file}")
+
+
 def _verdict(found: dict) -> int:
-    for violation in found["violations"]:
-        click.echo(f"\nVIOLATED: {violation['text']}")
     if found["violations"]:
         return VIOLATED
     if found["interrupted"]:

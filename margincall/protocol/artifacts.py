@@ -101,6 +101,11 @@ def sources(name: str, contracts: Path = CONTRACTS) -> list[str]:
     return sorted(file.relative_to(contracts).as_posix() for file in files if file.is_relative_to(contracts))
 
 
+def fingerprint(name: str, contracts: Path = CONTRACTS) -> str:
+    """Hex digits that name a contract's sources, imports included, and the toolchain. Raises CompileError."""
+    return _cache_file(_path(name, contracts), contracts).stem
+
+
 def compile_file(path: Path, contracts: Path = CONTRACTS, formats: tuple[str, ...] = FORMATS) -> Artifact:
     """Compile one file, no cache. Imports resolve in `contracts`, its parent, then site-packages. Without
     "bytecode_runtime" among the formats (a tenth faster) the artifact's runtime is empty."""

@@ -43,6 +43,7 @@ COMMON = {
     admin.parameters: 2,
     strangers.attempt: 3,
     boundary.boundary: 3,
+    boundary.to_the_brink: 1,
     token.wallet_answer: 1,
 }
 VAULTS = (trades.switch_to_isolated, trades.switch_to_cross, money.move_margin)
@@ -59,6 +60,7 @@ OPTIONS = {
     options.deposit_spot: 2,
     options.withdraw_spot: 2,
     boundary.to_the_unit: 5,
+    boundary.to_the_brink: 5,
     expiries.vols: 1,
     expiries.upkeep: 4,
     expiries.press: 8,
@@ -93,7 +95,7 @@ def picker(setting: Setting) -> Callable:
 def _envelope(weights: dict[Callable, int]) -> Callable:
     """Keepers first: while an account can be liquidated nothing else happens, and no price moves before it
     is healthy or flat again. Terms stay (a raise of maintenance is a step of its own)."""
-    del weights[boundary.boundary], weights[admin.parameters]
+    del weights[boundary.boundary], weights[boundary.to_the_brink], weights[admin.parameters]
     table = [operation for operation, weight in weights.items() for _ in range(weight)]
 
     def pick(machine, draw):

@@ -46,6 +46,24 @@ def to_the_unit(machine: Machine, draw) -> Action | None:
     return _to_the_unit(machine, account, draw.choice((-1, 0, 1)))
 
 
+def to_the_brink(machine: Machine, draw) -> Action | None:
+    """Pay in what leaves an insolvent account with next to nothing: too little for its penalty, so that it
+    goes whole; then liquidate."""
+    broke = [a for a, m in machine.margins().items() if m and m.equity < 0]
+    if not broke:
+        return to_the_unit(machine, draw)
+    account = draw.choice(broke)
+    later = machine.chain.timestamp + 2
+    found = machine.margin_of(account, later)
+    if found is None or found.equity >= 0:
+        return None
+    amount = -found.equity + draw.choice((0, 1, found.maintenance // 200, found.maintenance // 40))
+    machine.queue.append(lambda m: _attempt(m, account))
+    if accounts.is_vault(account):
+        return money.move(machine, accounts.parent(account), account, amount, None)
+    return money.deposit_of(machine, account, amount)
+
+
 def _to_the_unit(machine: Machine, account: int, offset: int) -> Action | None:
     """Money that leaves equity - maintenance = `offset` two seconds later, when the next call comes."""
     later = machine.chain.timestamp + 2

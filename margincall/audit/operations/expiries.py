@@ -119,8 +119,6 @@ def _all_fresh(machine: Machine) -> Action | None:
 
 def press(machine: Machine, draw) -> Action | None:
     """A common move while curves are fresh, then liquidations: partial ones, and some that come too late."""
-    from margincall.audit.operations import trades
-
     if stale(machine):
         return _all_fresh(machine)
     seconds, up = draw.choice((8, 16, 16, 30, 70)), draw.chance(50)
@@ -132,8 +130,16 @@ def press(machine: Machine, draw) -> Action | None:
         move = known.mark * min(known.rules.step * max(passed, 1), 350_000) // 10**6
         marks[market] = known.mark + (move if rises else -move)
     for _ in range(5):
-        machine.queue.append(lambda m: trades.liquidate(m, draw) if m.unhealthy() else None)
+        machine.queue.append(lambda m: _pressed(m, draw) if m.unhealthy() else None)
     return prices.report(machine, marks, seconds, kind="jump")
+
+
+def _pressed(machine: Machine, draw) -> Action | None:
+    """Liquidate somebody, or bring him to an edge before."""
+    from margincall.audit.operations import boundary, trades
+
+    acts = (trades.liquidate, trades.liquidate, boundary.to_the_unit, boundary.to_the_brink)
+    return draw.choice(acts)(machine, draw)
 
 
 def poke(machine: Machine, draw) -> Action:

@@ -43,7 +43,7 @@ def report(
         apply,
         refusal=refusal,
         seconds=seconds,
-        facts={"published": published, "markets": tuple(marks)},
+        facts={"published": published, "markets": tuple(marks), "marks": dict(marks)},
     )
 
 

@@ -6,9 +6,12 @@ liveness probe, many views or a coalition run at the rates in RATES (`run_someti
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 from margincall.audit.draw import Draw
 from margincall.audit.machine import Machine, Step
-from margincall.audit.properties import economic, liquidation, rule, state, transition, tworun
+from margincall.audit.properties import economic, liquidation, registry, rule, state, transition, tworun
 from margincall.audit.settings import Setting
 from margincall.chain.base import Reverted
 
@@ -56,19 +59,38 @@ def rates(setting: Setting) -> dict[str, int]:
     return RATES | WITH_OPTIONS if setting.options else RATES
 
 
+class Checks(NamedTuple):
+    """What runs after a step: any that succeeded, a liquidation that did, one that was refused."""
+
+    done: tuple[Callable, ...]
+    liquidated: tuple[Callable, ...]
+    refused: tuple[Callable, ...]
+
+
+def checks(setting: Setting, only: str | None = None) -> Checks:
+    """State and transition properties of a setting; `only` one of them, with what others leave for it."""
+    found = (
+        (state.OPTIONS + transition.OPTIONS) if setting.options else (state.EVERY + transition.EVERY),
+        liquidation.EVERY,
+        transition.REFUSED,
+    )
+    if only is None:
+        return Checks(*found)
+    kept = {*registry.functions().get(only, ()), state.slack, transition.i_34}
+    return Checks(*(tuple(check for check in part if check in kept) for part in found))
+
+
 def run_every_step(machine: Machine, step: Step) -> None:
     """State and transition properties. A refused step changed nothing (storage was compared)."""
+    checks = machine.checks
     if not step.ok:
-        for check in transition.REFUSED:
+        for check in checks.refused:
             check(machine, step)
         return
-    options = machine.setting.options
-    for check in state.OPTIONS if options else state.EVERY:
-        check(machine, step)
-    for check in transition.OPTIONS if options else transition.EVERY:
+    for check in checks.done:
         check(machine, step)
     if step.action.kind == "liquidate":
-        for check in liquidation.EVERY:
+        for check in checks.liquidated:
             check(machine, step)
 
 

@@ -14,7 +14,7 @@ USD = 10**6
 
 
 def i_22(machine: Machine, draw) -> None:
-    """S acts only on itself: out_S - in_S + Eq_S <= 0 and no pool's I falls
+    """S acts only on itself, or S = all traders, prices in the envelope: out_S - in_S + Eq_S <= 0, no I falls
 
     It trades, moves margin, switches and liquidates at constant prices. (All traders together inside the
     envelope: the setting "envelope" and I-24.)

@@ -319,17 +319,16 @@ def i_26(machine: Machine, step: Step) -> None:
 def i_24(machine: Machine, step: Step) -> None:
     """|dP| <= step between liquidations, keepers liquidate => Eq >= 0, D == 0 and I non-decreasing
 
-    Nobody was insolvent, insurance paid no shortfall, nothing was socialised. Insurance falls at most by the
-    fixed reward where a penalty is smaller than it.
+    Nobody was insolvent, insurance paid no shortfall, nothing was socialised. No
+    penalty is less than what the liquidator gets of it and of insurance.
     """
     if not machine.setting.envelope:
         return
     plan, outcome = step.result
     machine.need("I-24", plan.equity >= 0 and not outcome.shortfall, lambda: (plan, outcome))
-    if plan.penalty >= machine.twin.reward:
-        pool = accounts.market_of(step.action.facts["victim"])
-        grown = machine.twin.insurance.get(pool, 0) >= step.before.insurance.get(pool, 0)
-        machine.need("I-24", grown, (plan, outcome))
+    pool = accounts.market_of(step.action.facts["victim"])
+    grown = machine.twin.insurance.get(pool, 0) >= step.before.insurance.get(pool, 0)
+    machine.need("I-24", grown, lambda: (plan, outcome))
 
 
 EVERY = (i_16, i_23_clean, i_37, i_13, i_18, i_20, i_19, i_21, i_25, i_26, i_24)

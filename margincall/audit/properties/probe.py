@@ -13,6 +13,7 @@ from margincall.chain import Contract
 from margincall.model import accounts
 from margincall.model.arithmetic import MAX_PRICE, MAX_SIZE
 from margincall.model.book import unpack
+from margincall.model.expiry import WINDOW
 from margincall.model.margin import Margin
 from margincall.protocol.orders import Order
 
@@ -126,11 +127,11 @@ def base(machine: Machine, buyer: int, seller: int, market: int) -> bool:
 def everyone_leaves(machine: Machine, reverse: bool) -> dict[int, int] | None:
     """Liquidate, close all, pay all out; money by root account. None where newcomers could not take
     everything over (a market that is reduce-only or full, or more open interest than one position holds), or
-    a series expires in the meantime."""
+    the settlement price of a series is averaged (then nobody may take anything over) in the meantime."""
     twin = machine.twin
     if machine.setting.options:
         now = machine.chain.timestamp
-        if machine.world.series.live(now)[0] < now + 1_200:
+        if machine.world.series.live(now)[0] < now + WINDOW + 300:
             return None
     if any(m.terms.status != 1 for m in twin.markets.values()):
         return None

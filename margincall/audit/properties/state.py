@@ -135,10 +135,39 @@ def slack(machine: Machine, step: Step) -> None:
                 machine.slack[number] += interest // INDEX_SCALE + 2
 
 
+def i_22_envelope(machine: Machine, step: Step) -> None:
+    """S = all traders, prices inside the envelope: what S could leave with <= what S paid in, and
+    I + FEE >= what the protocol put in, less what it took out.
+
+    In the setting "envelope", every fourth step: seeds and payments into insurance are the protocol's.
+    """
+    if not machine.setting.envelope:
+        return
+    twin, kind = machine.twin, step.action.kind
+    if "fund" not in machine.memory:
+        spec = machine.setting.spec
+        machine.memory["fund"] = spec.cross_seed + sum(market.seed for market in spec.markets)
+    if kind == "fund_insurance":
+        machine.memory["fund"] += step.result
+    elif kind == "collect_fees":
+        machine.memory["fund"] -= step.result
+    if machine.steps % 4:
+        return
+    fund, own = machine.memory["fund"], sum(twin.insurance.values()) + sum(twin.treasury.values())
+    machine.need("I-22", own >= fund, lambda: f"the fund is {own}, was given {fund}")
+    margins = machine.margins()
+    if None in margins.values():
+        return
+    worth = sum(found.equity for found in margins.values())
+    worth += sum(cash for account, cash in twin.cash.items() if account not in margins)
+    paid_in = (machine.world.held - machine.world.extra) // machine.world.scale - fund
+    machine.need("I-22", worth <= paid_in, lambda: f"all traders together have {worth}, paid in {paid_in}")
+
+
 def _social(machine: Machine, market: int) -> tuple[int, int]:
     known = machine.twin.markets[market]
     return known.social_long, known.social_short
 
 
-EVERY = (slack, i_01, i_03, i_23, i_04, i_07, i_26_backed)
+EVERY = (slack, i_01, i_03, i_23, i_04, i_07, i_22_envelope, i_26_backed)
 OPTIONS = (*EVERY, portfolio.i_03_04_33_books)

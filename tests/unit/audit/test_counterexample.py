@@ -1,0 +1,71 @@
+"""A bug planted in the contracts: found, shortened, told, and replayed by the test that is written."""
+
+import runpy
+import shutil
+
+import pytest
+
+from margincall.audit import counterexample, history, shrinking
+from margincall.audit.machine import Violation
+from margincall.audit.running import Plan, run
+from margincall.audit.settings import SETTINGS
+from margincall.protocol.artifacts import CONTRACTS
+
+LINE = '    assert equity >= convert(initial, int256), "margin: below initial"\n'
+
+
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory):
+    """A copy of the contracts in which a trade needs nothing but equity."""
+    folder = tmp_path_factory.mktemp("planted") / "contracts"
+    shutil.copytree(CONTRACTS, folder)
+    judge = folder / "margin" / "judge.vy"
+    source = judge.read_text()
+    assert source.count(LINE) == 1
+    judge.write_text(source.replace(LINE, LINE.replace("convert(initial, int256)", "0")))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def found(planted):
+    """The counterexample of the first violation, and how many acts the run took."""
+    replaced = counterexample.replacements(planted)
+    assert set(replaced) < {*replaced, "Token"}  # only what the line is in was compiled anew
+    tally = run(Plan(3_000, settings=(SETTINGS["plain"],), replaced=replaced))
+    failure = tally.failures[0]
+    recorded, violation = history.record(failure.episode, replaced)
+    shrunk = shrinking.shrink(recorded, violation, SETTINGS["plain"], replaced, 120)
+    assert shrunk.complete
+    return counterexample.explain(shrunk.history, SETTINGS["plain"], replaced), len(recorded.entries)
+
+
+def test_it_is_short_and_told(found):
+    told, acts = found
+    assert len(told.rows) <= 6 < acts
+    assert told.rows[-1].result == "VIOLATES I-14"
+    text = "\n".join(counterexample.lines(told))
+    assert "margin: below initial" in text
+    assert " USD" in text
+    assert {state[1] for state in told.states} == {"before", "after"}
+
+
+@pytest.mark.parametrize("chain", ["embedded", "anvil", "hardhat"])
+def test_its_test_fails_on_every_chain_while_the_bug_is_there(found, planted, tmp_path, chain):
+    path = counterexample.write_test(found[0], tmp_path, planted)
+    assert path.name == "counterexample_I-14.py"
+    test = runpy.run_path(str(path))["test_i_14"]
+    with pytest.raises(Violation, match="below initial"):
+        test(chain)
+
+
+@pytest.mark.parametrize("chain", ["embedded", "anvil"])
+def test_its_test_passes_when_the_bug_is_fixed(found, tmp_path, chain, monkeypatch):
+    path = counterexample.write_test(found[0], tmp_path, None)
+    monkeypatch.delenv(counterexample.FOLDER_VARIABLE, raising=False)
+    runpy.run_path(str(path))["test_i_14"](chain)
+
+
+def test_a_history_that_does_something_else_does_not_pass(found):
+    acts = [(e.number, e.own, "withdraw", e.draws) for e in found[0].history.entries]
+    with pytest.raises(AssertionError, match="record it anew"):
+        counterexample.check("plain", "both", acts, None)
