@@ -147,10 +147,8 @@ def i_22_envelope(machine: Machine, step: Step) -> None:
     if "fund" not in machine.memory:
         spec = machine.setting.spec
         machine.memory["fund"] = spec.cross_seed + sum(market.seed for market in spec.markets)
-    if kind == "fund_insurance":
-        machine.memory["fund"] += step.result
-    elif kind == "collect_fees":
-        machine.memory["fund"] -= step.result
+    if kind in ("fund_insurance", "collect_fees"):
+        machine.memory["fund"] += (machine.world.held - step.before.held) // machine.world.scale
     if machine.steps % 4:
         return
     fund, own = machine.memory["fund"], sum(twin.insurance.values()) + sum(twin.treasury.values())
