@@ -22,9 +22,9 @@ BOUNDS = {
     5: ((5.5e-5, 0.009), (3e-5, 0.005), (3e-5, 0.005)),
     7: ((4.5e-5, 0.007), (3e-5, 0.005), (3e-5, 0.005)),
 }
-# hours to go, volatility in ppm: the same. What counts is sigma*sqrt(T) when the curve's hour ends: 1.2 % of
-# it and more keep to the bounds of a day, half a percent asks for a fifth more; in the last two hours the kink
-# at the money is finer than the curves' points.
+# Hours to go, volatility in ppm: the same. What counts is sigma*sqrt(T) when the curve's hour ends: 1.2 % of
+# it and more keep to the bounds of a day, half a percent asks for a fifth more; in the last two hours the
+# kink at the money is finer than the curves' points.
 HOURS = {
     (12, 350_000): (2.5e-4, 0.05),
     (6, 500_000): (2.5e-4, 0.05),

@@ -135,8 +135,7 @@ def i_31(machine: Machine, draw) -> None:
 
     In each underlying: MM + (exact value - Eq) >= worst loss of exact Black-76 over a dense grid of moves
     within the range, volatility up and down, less the grid's slack (a bought option is convex between two
-    prices of the rule: a quarter of their distance a coin; a range between two steps is covered at the
-    nearer one, and by a share of the farther one's loss). Fewer scenarios never ask more. MM >= floor.
+    prices of the rule: a quarter of their distance a coin). Fewer scenarios never ask more. MM >= floor.
     """
     books = _books(machine)
     if not books or not machine.fresh(machine.chain.timestamp):
