@@ -178,7 +178,7 @@ class Machine:
 
     def due(self) -> list[str]:
         """The properties that are checked now and then whose turn it is after this step."""
-        return [name for name, rate in self._rates.items() if self.steps % rate == 0]
+        return [name for name, rate in self._rates.items() if self.steps % rate == rate // 2]
 
     def do(self, action: Action) -> Step:
         """Apply an action to the contracts and the twin, compare them, check every property."""

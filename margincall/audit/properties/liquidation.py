@@ -51,7 +51,7 @@ def i_37(machine: Machine, step: Step) -> None:
     """gas(liquidate) <= 300k + 250k legs; of a book <= 15M, half a block of 30M
 
     Whatever the number of accounts, donations, or calls before. The legs are at most three perps; books are
-    bounded by their words.
+    bounded by their words. All other acts: i_37_acts.
     """
     before, victim = step.before, step.action.facts["victim"]
     legs, words = len(before.positions.get(victim, ())), before.books.get(victim, ())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from margincall.audit.machine import Action, Machine, Step
@@ -18,6 +18,7 @@ from margincall.model.margin import Margin
 from margincall.protocol.orders import Order
 
 USD = 10**6
+Arrange = Callable[[Iterable], list]
 
 
 @contextmanager
@@ -124,7 +125,14 @@ def base(machine: Machine, buyer: int, seller: int, market: int) -> bool:
     return do(machine, trades.settle(machine, maker, taker, lots)).ok
 
 
-def everyone_leaves(machine: Machine, reverse: bool) -> dict[int, int] | None:
+def in_order(seed: int | None) -> Arrange:
+    """Sorts, or (with a seed) puts into an order that depends on nothing else."""
+    if seed is None:
+        return sorted
+    return lambda items: sorted(items, key=lambda one: hash((seed, one)))
+
+
+def everyone_leaves(machine: Machine, order: Arrange) -> dict[int, int] | None:
     """Liquidate, close all, pay all out; money by root account. None where newcomers could not take
     everything over (a market that is reduce-only or full, or more open interest than one position holds), or
     the settlement price of a series is averaged (then nobody may take anything over) in the meantime."""
@@ -147,10 +155,10 @@ def everyone_leaves(machine: Machine, reverse: bool) -> dict[int, int] | None:
             return None
     _liquidate_all(machine, keeper)
     if machine.setting.options:
-        _close_books(machine, keeper, reverse)
-    holders = sorted(set(twin.positions) - {longs, shorts}, reverse=reverse)
+        _close_books(machine, keeper, order)
+    holders = order(set(twin.positions) - {longs, shorts})
     for account in holders:
-        for market, size, _ in twin.positions[account][:: -1 if reverse else 1]:
+        for market, size, _ in order(twin.positions[account]):
             if not machine.fresh(machine.chain.timestamp, 10):
                 quiet_prices(machine)
             step = close(machine, account, longs if size > 0 else shorts, market, size)
@@ -160,10 +168,10 @@ def everyone_leaves(machine: Machine, reverse: bool) -> dict[int, int] | None:
             step = close(machine, longs, shorts, market, size)
             machine.need("I-02", step.ok, lambda s=step: f"the last could not close: {s.reason}")
     if machine.setting.options:
-        _last_series(machine, keeper, reverse)
+        _last_series(machine, keeper, order)
     machine.need("I-02", not twin.positions and not any(twin.deficit.values()), "something is left")
     payouts = {}
-    for root in sorted(machine.world.roots, reverse=reverse):
+    for root in order(machine.world.roots):
         payouts[root] = twin.cash.get(root, 0)
         owner = machine.world.owner(root).address
         must(machine, "I-02", money.payout(machine, "close_account", root, owner, None, None))
@@ -184,11 +192,11 @@ def _fresh_series(machine: Machine) -> None:
     quiet_prices(machine)
 
 
-def _close_books(machine: Machine, keeper: int, reverse: bool) -> None:
+def _close_books(machine: Machine, keeper: int, order: Arrange) -> None:
     """Everybody gives his options and futures to the keeper at their marks. Between maintenance and initial
     margin a hedge cannot be taken off alone, so all pay in before."""
     twin = machine.twin
-    roots = sorted((twin.books.keys() | twin.modes.keys()) - {keeper}, reverse=reverse)
+    roots = order((twin.books.keys() | twin.modes.keys()) - {keeper})
     for root in roots:
         must(machine, "I-02", money.deposit_of(machine, root, 10**7 * USD))
     for root in roots:
@@ -201,10 +209,10 @@ def _close_books(machine: Machine, keeper: int, reverse: bool) -> None:
             must(machine, "I-02", options.settle(machine, order, taking, abs(lots), options.REDUCE))
 
 
-def _last_series(machine: Machine, keeper: int, reverse: bool) -> None:
+def _last_series(machine: Machine, keeper: int, order: Arrange) -> None:
     """What is left of books is money of futures that were closed, paid at expiry, and spot, taken out."""
     twin, world = machine.twin, machine.world
-    roots = sorted([*world.roots, *world.newcomers], reverse=reverse)
+    roots = order([*world.roots, *world.newcomers])
     while series := sorted({s.key[::-1] for w in twin.books.values() for s in unpack(w) if s.expiry}):
         expiry, market = series[0]
         machine.need("I-02", all(not s.lanes and not s.forward for w in twin.books.values()

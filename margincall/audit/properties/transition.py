@@ -18,6 +18,15 @@ STOPPED_BY_PAUSE = (
     *(*TRADES, *SWITCHES, "withdraw", "close_account", "move_margin"),
     *(*options.KINDS, "switch_mode", "withdraw spot"),
 )
+WORK = (
+    dict.fromkeys(("deposit", "withdraw", "close_account", "fund_insurance", "collect_fees"), 200_000)
+    | dict.fromkeys(("donate", "cancel", "cancel_all", "pause", "unpause", "delegate", "deny modes"), 200_000)
+    | dict.fromkeys(("move_margin", *PRICES), 300_000)
+    | dict.fromkeys((*TRADES, *SWITCHES), 400_000)
+    | dict.fromkeys((*options.KINDS, "switch_mode", "deposit spot", "withdraw spot", "settle"), 5_000_000)
+)
+"""Gas bounds of acts, in accounts without a book."""
+WITH_BOOK = 5_000_000
 SELF = (*TRADES, *options.KINDS, "liquidate", "move_margin")
 OWN_ACTS = ("withdraw", "move_margin", *TRADES, *SWITCHES)
 
@@ -396,6 +405,18 @@ def _acting(step: Step) -> tuple[int, ...]:
     return tuple(step.action.named)
 
 
+def i_37_acts(machine: Machine, step: Step) -> None:
+    """Every other act's gas has a bound that no number of accounts, orders, donations or past acts moves; of
+    accounts with a book, five million."""
+    limit = WORK.get(step.action.kind)
+    if limit is None or step.receipt is None:
+        return
+    twin = machine.twin
+    if any(a in twin.books or a in twin.modes or a in step.before.books for a in step.action.named):
+        limit = WITH_BOOK
+    machine.need("I-37", step.receipt.gas_used <= limit, lambda: (step.receipt.gas_used, limit))
+
+
 def i_39(machine: Machine, step: Step) -> None:
     """a call by another than a's owner: C'[a] >= C[a], no new legs; nested calls in a callback revert
 
@@ -477,6 +498,6 @@ def reached(machine: Machine, step: Step) -> None:
 REFUSED = (i_38, i_06, i_39_refused, i_16_refused, count_refusals)
 EVERY = (
     *(consent, i_05, i_06_done, i_08, i_10, i_09, i_11, i_25_pools),
-    *(i_27, i_29, i_34, i_36, i_39, i_40, reached),
+    *(i_27, i_29, i_34, i_36, i_37_acts, i_39, i_40, reached),
 )
 OPTIONS = (*EVERY, portfolio.i_09_options, portfolio.i_29_modes, portfolio.i_33, portfolio.reached)
