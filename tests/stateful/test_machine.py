@@ -48,7 +48,7 @@ def test_the_same_trace_on_another_token(decimals):
 @pytest.mark.parametrize(
     ("break_it", "name"),
     [
-        (lambda m: m.twin.cash.__setitem__(m.world.roots[1], 1), "differential"),
+        (lambda m: m.twin.cash.__setitem__(m.world.roots[1], 1), "differential|I-01"),
         (lambda m: setattr(m.world, "extra", 1), "I-01"),
         (lambda m: m.twin.open_interest.__setitem__(1, 5), "differential"),
         (lambda m: setattr(m.twin, "transfer_rate", 10**6), "differential"),
