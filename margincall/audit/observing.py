@@ -8,6 +8,7 @@ observed state, and what an action did is taken from events and from differences
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from margincall.audit.mirror import GRACE_FLAG, Mirror
@@ -18,8 +19,9 @@ from margincall.model.book import unpack
 from margincall.model.curves import Curve
 from margincall.model.dials import PLACES, Stress
 from margincall.model.expiry import Track
-from margincall.model.ledger import Words
+from margincall.model.ledger import State, Words
 from margincall.model.liquidation import Liquidation, Outcome, Plan
+from margincall.model.markets import Terms
 from margincall.model.slices import Account
 from margincall.model.surface import Smile
 from margincall.model.trading import Fill, fee_of
@@ -45,6 +47,13 @@ class Observer:
         self._slot = {name: slot_of(house, name) for name in HOUSE} | {
             name: slot_of(markets, name) for name in OF_MARKETS
         }
+        # What was seen before the present action: a liquidation's preview and the account by the model, terms
+        # that were and are (of a change of terms), the dials' references and what a look must make of them.
+        self.view: Any = None
+        self.standing: Account | None = None
+        self.terms: tuple[Terms | None, Terms | None] = (None, None)
+        self.references: list[int] = []
+        self.dials: tuple[Stress, ...] = ()
         self._accounts: dict[int, tuple[int, int]] = {}  # account -> slots of its header and first word
         self._sheets: dict[tuple[int, int], int] = {}  # series -> the curve word last adopted
 
@@ -52,17 +61,21 @@ class Observer:
 
     def look(self, action: Action, now: int) -> None:
         """Ask the view that says what the action would do, at the action's time."""
+        twin = self.world.twin
+        self.view, self.standing, self.terms = None, None, (None, None)
         if action.kind == "liquidate":
             try:
-                view = self.world.protocol.liquidation.call("preview", action.facts["victim"], at=now)
-            except Reverted as error:
-                view = error.reason
-            action.facts["view"] = view
-            try:
-                account = Account(self.world.twin, now, action.facts["victim"])
-                action.facts["standing"] = account
-            except Refused:
-                action.facts["standing"] = None
+                self.view = self.world.protocol.liquidation.call("preview", action.facts["victim"], at=now)
+                self.standing = Account(twin, now, action.facts["victim"])
+            except (Refused, Reverted):
+                pass
+        elif action.kind == "poke":
+            self.references = list(twin.options.dials.references)
+            looked = deepcopy(twin.options.dials)
+            looked.poke(now, fresh_marks(twin, now))
+            self.dials = looked._at(now)
+        elif action.facts.get("call", ("",))[0] == "set_terms":
+            self.terms = twin.markets[action.facts["call"][1]].terms, None
 
     def adopt(self, named: Iterable[int] = ()) -> None:
         """Make the twin what the contracts store."""
@@ -92,6 +105,11 @@ class Observer:
             return (self.world.held - before.held) // self.world.scale
         if action.kind == "settle":
             return self._settled(action, before)
+        if self.terms[0] is not None:
+            _, number, fees, tiers = action.facts["call"]
+            self.terms = self.terms[0], Terms(tuple(tiers), *fees)
+            self.world.twin.markets[number].set_terms(self.terms[1])
+            return None
         facts = action.facts
         if "price" in facts and "margins" in facts:
             raw, terms = abs(facts["size"]) * facts["price"], self.world.twin.markets[facts["market"]].terms
@@ -232,7 +250,7 @@ class Observer:
         fragment: Words = []
         for event in door.events(receipt, "BookTaken"):
             fragment = list(event.args["fragment"])
-        old, account = before.margins[victim], action.facts["standing"]
+        old, account = before.margins[victim], self.standing
         plan = Plan(
             closes,
             done["quanta"],
@@ -259,6 +277,17 @@ class Observer:
                 if segment.key == action.facts["series"]:
                     paid.append((account, payoff_of(self.world.twin.options.grid, segment, price)))
         return paid
+
+
+def fresh_marks(twin: State, now: int) -> dict[int, int]:
+    """The marks that a look at prices sees: of markets whose price is fresh."""
+    marks = {}
+    for market, known in twin.markets.items():
+        try:
+            marks[market] = known.quote(now, twin.max_age)[0]
+        except Refused:
+            continue
+    return marks
 
 
 HOUSE = (

@@ -11,9 +11,10 @@ from pathlib import Path
 from time import monotonic, process_time
 
 from margincall.audit.mutants import schedules
-from margincall.audit.mutants.hunting import Kill, hunt
+from margincall.audit.mutants.catalogue import Row
+from margincall.audit.mutants.hunting import Kill, hunt, killers
 from margincall.audit.mutants.operators import Edit, key_of, sample
-from margincall.audit.mutants.planting import compiled
+from margincall.audit.mutants.planting import PlantError, compiled, planted
 from margincall.protocol.artifacts import CONTRACTS, ROOT, CompileError
 
 RESULTS = ROOT / "build" / "mutants" / "generic.jsonl"
@@ -47,6 +48,34 @@ def examine(edit: Edit) -> dict:
     if record["exact"] is not None:
         record["status"] = KILLED
     return record | {"seconds": round(process_time() - started, 2)}
+
+
+def examine_row(row: Row) -> dict:
+    """A planted bug: the exact twin's verdict, and every property that notices without it."""
+    started = process_time()
+    record = {"id": row.id, "status": "not applicable", "by": [], "steps": 0, "reason": row.reason}
+    if row.reason:
+        return record
+    replaced = compiled(planted(row.changes), row.contracts)
+    if not replaced:
+        raise PlantError(f"{row.id} changes no byte of what is deployed: its change does nothing")
+    looked_at = schedules.of_row(row)
+    with _alarm():
+        exact = hunt(replaced, looked_at, True)
+    if exact and exact.text.startswith("does not deploy"):
+        raise PlantError(f"{row.id} {exact.text}: is the contract too large?")
+    with _alarm():
+        found = killers(replaced, looked_at)
+    by = sorted(found, key=lambda name: (found[name], name))
+    record |= {
+        "status": KILLED if by else SURVIVED,
+        "by": by,
+        "steps": min(found.values(), default=0),
+        "after": found,
+        "exact": exact and exact._asdict(),
+        "seconds": round(process_time() - started, 2),
+    }
+    return record
 
 
 def known(path: Path = RESULTS) -> dict[str, dict]:

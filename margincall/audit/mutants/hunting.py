@@ -16,6 +16,8 @@ EXACT = "I-14"
 """The exact twin: storage word by word, refusals, margins in fractions."""
 BROKEN = "broken state"
 """The contracts left a state that no formula can be evaluated on."""
+AFTERWARDS = 200
+"""Steps for which a run goes on after its first violation, to see what else notices."""
 NO_DEPLOYMENT = "I-40"
 """The protocol cannot even be deployed."""
 
@@ -83,8 +85,10 @@ def killers(replaced: Mapping[str, Artifact], runs: Sequence[Run]) -> dict[str, 
         try:
             machine = Machine(SETTINGS[run.setting], rates(run.setting, False), replaced, False, noted)
             draw = RandomDraw(run.seed)
-            failures = 0
-            while machine.steps < run.steps and failures < 20:
+            failures, last = 0, run.steps
+            while machine.steps < min(run.steps, last) and failures < 20:
+                if noted and last == run.steps:
+                    last = machine.steps + AFTERWARDS
                 try:
                     machine.step(draw)
                 except ChainError:
@@ -100,5 +104,7 @@ def killers(replaced: Mapping[str, Artifact], runs: Sequence[Run]) -> dict[str, 
             noted.setdefault(NO_DEPLOYMENT, 0)
         for name, steps in noted.items():
             found.setdefault(name, done + steps)
+        if found:
+            break
         done += run.steps
     return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
+from margincall.audit.mutants.catalogue import Row
 from margincall.audit.mutants.hunting import Run
 from margincall.audit.mutants.planting import holders
 from margincall.protocol.artifacts import CONTRACTS, artifact, sources
@@ -33,6 +34,10 @@ OF_PERPS = (
 )
 
 
+STEPS_OF_ROW = (500, 400)
+"""Of a planted bug, a setting with perps alone and the one with options."""
+
+
 def files() -> list[str]:
     """The sources that generic mutants are made of."""
     return sorted(
@@ -45,6 +50,11 @@ def files() -> list[str]:
 def runs(file: str) -> tuple[Run, ...]:
     """The histories that look at a mutant of a file, in order."""
     return OF_OPTIONS if file.startswith(OPTION_FILES) else OF_PERPS
+
+
+def of_row(row: Row) -> tuple[Run, ...]:
+    """The histories that look at a planted bug: some of each setting that it names."""
+    return tuple(Run(name, 31 + i, STEPS_OF_ROW[name == "portfolio"]) for i in (0, 1) for name in row.runs)
 
 
 @cache

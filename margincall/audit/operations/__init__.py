@@ -25,6 +25,7 @@ COMMON = {
     prices.refused_report: 2,
     trades.trade: 22,
     trades.reduce: 9,
+    trades.edge: 2,
     trades.bad_order: 2,
     trades.cancel: 2,
     trades.liquidate: 15,

@@ -107,7 +107,7 @@ def announce(machine: Machine, target: Contract, call: tuple, apply: Callable, w
     ready = machine.chain.timestamp + 1 + machine.setting.spec.timelock_delay
 
     def done(now: int) -> None:
-        machine.pending.append((operation, apply, ready, what))
+        machine.pending.append((operation, apply, ready, what, call))
 
     schedule = ("schedule", *operation, machine.setting.spec.timelock_delay)
     deployer = world.chain.accounts[0]
@@ -117,7 +117,7 @@ def announce(machine: Machine, target: Contract, call: tuple, apply: Callable, w
 def _change(machine: Machine, draw) -> tuple:
     """(contract, call, twin's change, name) of a new parameter."""
     world, twin = machine.world, machine.twin
-    what = draw.choice(("tiers", "tiers", "tiers", "status", "max age", "rates", "steep"))
+    what = draw.choice(("tiers", "tiers", "tiers", "status", "max age", "rates", "steep", "bare"))
     markets, access = world.protocol.markets, world.protocol.access
     if what == "max age":
         age = draw.choice((60, 90, 120))
@@ -142,23 +142,26 @@ def _change(machine: Machine, draw) -> tuple:
         tiers = tuple(
             Tier(t.lower, min(t.imf * rise // 10**6, 10**6), t.mmf * rise // 10**6) for t in terms.tiers
         )
+        if what == "bare":  # covers a step of the price, and not the penalty after it
+            tiers = (tiers[0]._replace(mmf=known.rules.step + terms.penalty // 2), *tiers[1:])
         terms = terms._replace(tiers=tiers, oi_cap=draw.choice((terms.oi_cap, terms.oi_cap // 4)))
     call = ("set_terms", number, fees_tuple(terms), list(terms.tiers))
     return markets, call, lambda: twin.set_market(number, known.rules, terms), what
 
 
-def _execute(machine: Machine) -> Action:
-    operation, apply, ready, what = machine.pending[0]
+def _execute(machine: Machine) -> Action | None:
+    operation, apply, ready, what, call = machine.pending[0]
     world = machine.world
+    if machine.memory.get("executed") is operation:  # when it was ready, and it was refused
+        machine.pending.pop(0)
+        return None
+    if machine.chain.timestamp + 1 >= ready:
+        machine.memory["executed"] = operation
 
     def twin(now: int) -> None:
         if now < ready:
             raise Refused(NOT_READY)
-        try:
-            apply()
-        except Refused:
-            machine.pending.pop(0)
-            raise
+        apply()
 
     return Action(
         f"parameter {what}",
@@ -167,4 +170,5 @@ def _execute(machine: Machine) -> Action:
         ("execute", *operation),
         twin,
         done=lambda now: machine.pending.pop(0),
+        facts={"call": call},
     )

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from margincall.audit.machine import ANY, Action, Machine
 from margincall.audit.world import MARKETS
+from margincall.chain.keys import key
 from margincall.model import Refused
 from margincall.model.arithmetic import MAX_PRICE, PPM
-from margincall.protocol.orders import Report
+from margincall.protocol.orders import Report, feed_payload
 
 
 def report(
@@ -135,7 +136,12 @@ def refused_report(machine: Machine, draw) -> Action:
     market = draw.choice(MARKETS)
     known = machine.twin.markets[market]
     mark = known.mark
-    what = draw.choice(("zero", "huge", "step", "old", "future", "not newer", "twice"))
+    what = draw.choice(("zero", "huge", "step", "old", "future", "not newer", "twice", "forged"))
+    if what == "forged":
+        action = report(machine, {market: mark}, 1, kind="bad report", refusal="feed: unknown signer")
+        reports = [Report(market, mark, mark, machine.chain.timestamp + 1)]
+        forged = feed_payload(machine.world.feed_domain, reports, [key("audit", "forger")])
+        return action._replace(call=(*action.call[:2], forged))
     if what == "zero":
         return report(machine, {market: 0}, 1, kind="bad report", refusal="feed: zero price")
     if what == "huge":

@@ -9,6 +9,7 @@ from margincall.audit.world import MARKETS
 from margincall.model import (
     Refused,
     accounts,
+    max_trade_size,
     plan,
     slices,
 )
@@ -24,7 +25,7 @@ from margincall.model import (
 from margincall.model import (
     trade as model_trade,
 )
-from margincall.model.arithmetic import MAX_PRICE, NOTIONAL_SCALE, PPM, ceil_div
+from margincall.model.arithmetic import MAX_PRICE, MAX_SIZE, NOTIONAL_SCALE, PPM, ceil_div
 from margincall.model.liquidation import Plan
 from margincall.model.markets import TARGET
 from margincall.protocol.orders import Order
@@ -172,6 +173,27 @@ def between(machine: Machine, draw, market: int, maker: int, taker: int, lots: i
         else:
             sides.append(book.resting(account, market, size, limit))
     return settle(machine, sides[0], sides[1], abs(lots))
+
+
+def edge(machine: Machine, draw) -> Action | None:
+    """Exactly as much as an account's initial margin allows at the mark, or a lot more."""
+    twin, roots = machine.twin, machine.world.roots
+    market, taker = draw.choice(MARKETS), draw.choice(roots[1:])
+    known, now, buy = twin.markets[market], machine.chain.timestamp + 1, draw.chance(50)
+    if taker in twin.books or taker in twin.modes:
+        return None
+    try:
+        fee = known.terms.taker_fee
+        lots = max_trade_size(twin, now, taker, market, buy, known.mark, fee) + draw.choice((0, 0, 1))
+    except Refused:
+        return None
+    if not 0 < lots < MAX_SIZE // 2:
+        return None
+    maker = roots[0] if taker >> 96 != roots[0] >> 96 else roots[1]
+    lots = lots if buy else -lots
+    making = machine.book.resting(maker, market, -lots, known.mark)
+    taking = machine.book.resting(taker, market, lots, MAX_PRICE if buy else 1)
+    return settle(machine, making, taking, abs(lots))
 
 
 def reduce(machine: Machine, draw) -> Action | None:

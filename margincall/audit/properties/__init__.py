@@ -11,7 +11,16 @@ from typing import NamedTuple
 
 from margincall.audit.draw import Draw
 from margincall.audit.machine import Machine, Step
-from margincall.audit.properties import economic, liquidation, registry, rule, state, transition, tworun
+from margincall.audit.properties import (
+    economic,
+    liquidation,
+    observed,
+    registry,
+    rule,
+    state,
+    transition,
+    tworun,
+)
 from margincall.audit.settings import Setting
 from margincall.chain.base import Reverted
 
@@ -84,13 +93,16 @@ def run_every_step(machine: Machine, step: Step) -> None:
     """State and transition properties. A refused step changed nothing (storage was compared)."""
     checks = machine.checks
     if not step.ok:
-        for check in checks.refused:
+        for check in (*checks.refused, *(observed.REFUSED if machine.observer else ())):
             check(machine, step)
         return
     for check in checks.done:
         check(machine, step)
     if step.action.kind == "liquidate":
         for check in checks.liquidated:
+            check(machine, step)
+    if machine.observer:
+        for check in observed.OPTIONS if machine.setting.options else observed.EVERY:
             check(machine, step)
 
 

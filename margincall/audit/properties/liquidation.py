@@ -102,13 +102,16 @@ def i_13(machine: Machine, step: Step) -> None:
 
 def _previewed(machine: Machine, step: Step) -> None:
     """I-13 without a twin: the contracts' own preview of this second is what happened."""
-    quanta, equity, maintenance, penalty = step.action.facts["view"]
+    if machine.observer.view is None:
+        machine.fail("I-13", "it succeeded where its preview reverted")
+        return
+    quanta, equity, maintenance, penalty = machine.observer.view
     done = machine.protocol.liquidation.events(step.receipt, "Liquidated")[-1].args
     returned = int.from_bytes(step.receipt.output[:32], "big")
     same = (done["equity"], done["maintenance"]) == (equity, maintenance) and returned == done["quanta"]
     if step.action.facts["quanta"] == QUANTA:
         same = same and (done["quanta"], done["penalty"]) == (quanta, penalty)
-    machine.need("I-13", same, lambda: (step.action.facts["view"], done, returned))
+    machine.need("I-13", same, lambda: (machine.observer.view, done, returned))
 
 
 def i_18(machine: Machine, step: Step) -> None:

@@ -129,6 +129,7 @@ def _at_boundary(machine: Machine, step: Step) -> None:
 
 
 MUST_REFUSE = (
+    ("feed: unknown signer", "I-39"),
     ("price", "I-36"),
     ("feed", "I-36"),
     ("vol", "I-36"),

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from margincall.audit.machine import Machine
 from margincall.audit.operations import prices, trades
-from margincall.audit.properties import probe
+from margincall.audit.properties import observed, probe
 from margincall.audit.properties.portfolio import dust
 from margincall.audit.world import MARKETS
 from margincall.model import Refused, accounts, plan
@@ -147,6 +147,7 @@ def _i_12_contracts(machine: Machine, position: tuple[int, int, int], cash: int,
 def _i_13_contracts(machine: Machine, ids: list[int]) -> None:
     """I-13 without a twin: what the lens shows is what the clearinghouse judges by, what it calls
     withdrawable and liquidatable follows from that, and the preview says a slice exactly where it is."""
+    observed.i_04_contracts(machine)
     house, protocol, rate = machine.world.house, machine.protocol, machine.twin.transfer_rate
     for account, seen in zip(ids, protocol.lens.call("summaries", ids), strict=True):
         equity, initial, maintenance, notional = house.call("margin", account)
