@@ -11,6 +11,7 @@ from margincall.chain import ChainError, Reverted
 from margincall.cli.auditing import audit
 from margincall.cli.benching import bench
 from margincall.cli.margining import margin
+from margincall.cli.mutating import mutants
 from margincall.cli.nodes import deploy_command, keeper
 from margincall.cli.own import contract
 from margincall.cli.replaying import demo, replay
@@ -29,6 +30,7 @@ def program() -> None:
     margincall replay --candles btc_may.csv --gap     any candle files; prices jump, losses are shared
     margincall margin --example perp-put              what a portfolio must hold, in both modes, and why
     margincall audit --steps 100000                   forty properties after every step of generated histories
+    margincall audit mutants --only ACC-2             a bug planted in a copy: which property notices?
     margincall audit contract my_engine.py            the same properties on a perp engine of your own
     margincall bench                                  what every operation costs, and its floor
     margincall deploy --rpc http://127.0.0.1:8545     the protocol on a running node
@@ -39,6 +41,7 @@ def program() -> None:
 for _command in (demo, replay, margin, audit, bench, deploy_command, keeper):
     program.add_command(_command)
 audit.add_command(contract)
+audit.add_command(mutants)
 
 
 def main(args: list[str] | None = None) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Callable, Iterable
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, as_completed, wait
 from itertools import islice
 from pathlib import Path
 from time import monotonic, process_time
@@ -76,6 +76,23 @@ def examine_row(row: Row) -> dict:
         "seconds": round(process_time() - started, 2),
     }
     return record
+
+
+def examine_rows(rows: Sequence[Row], workers: int, say: Callable[[dict], None] | None = None) -> list[dict]:
+    """`examine_row` of all, in processes; in the rows' order. `say(record)` after each. Raises PlantError."""
+    found: dict[str, dict] = {}
+    with ProcessPoolExecutor(workers) as pool:
+        jobs = [pool.submit(examine_row, row) for row in rows]
+        try:
+            for job in as_completed(jobs):
+                record = job.result()
+                found[record["id"]] = record
+                if say:
+                    say(record)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return [found[row.id] for row in rows]
 
 
 def known(path: Path = RESULTS) -> dict[str, dict]:

@@ -233,7 +233,7 @@ def move_margin(machine: Machine, draw) -> Action:
     vaults = [a for a in twin.positions if accounts.is_vault(a)]
     vault = draw.choice(vaults) if vaults and draw.chance(90) else _any_vault(machine, draw)
     source, target = (accounts.parent(vault), vault) if draw.chance(50) else (vault, accounts.parent(vault))
-    if draw.chance(3):
+    if draw.chance(8):
         target = source
     amount = draw.choice((1, 15, 200)) * USD
     exact = None
