@@ -78,8 +78,8 @@ def summary(generic: dict[str, Any]) -> list[str]:
         f" {generic['percent']} %; {generic['killed_without_exact']:,} without,"
         f" {generic['percent_without_exact']} %.",
         f"Not counted: {generic['invalid']:,} that do not compile, {generic['equivalent_by_bytecode']:,}"
-        f" whose bytecode is the original's, {len(generic['equivalent_by_review']):,} found equivalent by review."
-        f" {generic['seconds']:,} s of process time.",
+        f" whose bytecode is the original's, {len(generic['equivalent_by_review']):,} found equivalent by"
+        f" review. {generic['seconds']:,} s of process time.",
         "By (with I-14): " + _listed(generic["by"]) + ".",
         "By (without): " + _listed(generic["by_without_exact"]) + ".",
     ]

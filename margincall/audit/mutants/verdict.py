@@ -18,8 +18,8 @@ REVIEWED = Path(__file__).parent / "reviewed.toml"
 
 
 def reviewed(path: Path = REVIEWED) -> tuple[list[dict], dict[str, str]]:
-    """Generic mutants that somebody looked at and found to change nothing, with the reason; and properties that
-    are one statement with another here: id -> why no mutant can have it as its only killer."""
+    """Generic mutants that somebody looked at and found to change nothing, with the reason; and properties
+    that are one statement with another here: id -> why no mutant can have it as its only killer."""
     content = tomllib.loads(path.read_text())
     return content.get("equivalent", []), content.get("merged", {})
 
