@@ -77,7 +77,7 @@ def mutants(catalogue, generic, sample, only, seed, workers, minutes, record_fil
         records = _generic(sample, seed, workers, minutes, quiet) if generic or both else []
     except PlantError as error:
         raise BadInput(str(error)) from None
-    found = verdict(rows, records, seed)
+    found = verdict(rows, records, seed, bool(only))
     write(record_file, json.dumps(found, indent=2) + "\n")
     if page:
         write(page, tables.page(found))

@@ -16,7 +16,8 @@ def print_verdict(console: Console, found: dict[str, Any]) -> None:
     """Catalogue, properties, generic mutants."""
     if found["catalogue"]:
         _print_catalogue(console, found)
-        _print_properties(console, found)
+        if not found["only"]:
+            _print_properties(console, found)
     if found["generic"]["total"]:
         _print_generic(console, found["generic"])
 

@@ -42,16 +42,17 @@ def sole_killers(rows: list[dict]) -> dict[str, list[str]]:
     return found
 
 
-def verdict(rows: list[dict], generic: list[dict], seed: int) -> dict[str, Any]:
-    """The record that `--json` writes; build/mutants.json by default."""
+def verdict(rows: list[dict], generic: list[dict], seed: int, only: bool = False) -> dict[str, Any]:
+    """The record that `--json` writes; build/mutants.json by default. only: not the whole catalogue."""
     known, merged = reviewed()
     sole = sole_killers(rows)
     return {
+        "only": only,
         "catalogue": {row["id"]: _row(row) for row in rows},
         "properties": {
             "sole_killers": sole,
             "merged": merged,
-            "missing": [id for id in IDS if id not in (*sole, *merged, EXACT)] if rows else [],
+            "missing": [id for id in IDS if id not in (*sole, *merged, EXACT)] if rows and not only else [],
         },
         "generic": _generic(generic, known, seed),
     }
