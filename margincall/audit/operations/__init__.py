@@ -41,7 +41,7 @@ COMMON = {
     admin.pause: 1,
     admin.deny: 1,
     admin.delegate: 1,
-    admin.parameters: 2,
+    admin.parameters: 4,
     strangers.attempt: 3,
     boundary.boundary: 3,
     boundary.to_the_brink: 1,

@@ -117,7 +117,9 @@ def announce(machine: Machine, target: Contract, call: tuple, apply: Callable, w
 def _change(machine: Machine, draw) -> tuple:
     """(contract, call, twin's change, name) of a new parameter."""
     world, twin = machine.world, machine.twin
-    what = draw.choice(("tiers", "tiers", "tiers", "status", "max age", "rates", "steep", "bare"))
+    what = draw.choice(
+        ("tiers", "tiers", "tiers", "status", "max age", "rates", "steep", "steep", "bare", "bare")
+    )
     markets, access = world.protocol.markets, world.protocol.access
     if what == "max age":
         age = draw.choice((60, 90, 120))

@@ -137,8 +137,8 @@ def i_40_first_look(machine: Machine, step: Step) -> None:
 
 def i_31_dials(machine: Machine, step: Step) -> None:
     """A look at prices makes the dials what the moves ask for (the co-movement of I-31)."""
-    if step.action.kind != "poke":
-        return
+    if step.action.kind != "poke" or not any(machine.observer.references):
+        return  # the first look: I-40
     expected, dials = machine.observer.dials, machine.twin.options.dials
     for mine, theirs in zip(expected, dials._at(step.now), strict=True):
         machine.need("I-31", theirs == mine, lambda m=mine, t=theirs: (m, t))
