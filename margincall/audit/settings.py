@@ -71,7 +71,7 @@ def _spec(decimals: int, seeds: int, fees: tuple[int, int], multiple: int) -> Pr
         token_decimals=decimals,
         cross_seed=seeds * USD,
         max_age=90,
-        timelock_delay=120,
+        timelock_delay=40,
         signers=1,
         quorum=1,
     )

@@ -10,6 +10,8 @@ from margincall.chain import Contract
 from margincall.model import Refused, Tier, set_denied_modes, set_paused
 from margincall.protocol.deploy import NO_SALT, fees_tuple
 
+CHANGES = ("tiers",) * 3 + ("steep", "bare") * 2 + ("status", "max age", "rates")
+"""Of these steep (maintenance rises too fast) and bare (it covers no penalty) must be refused."""
 NOT_READY = "timelock_controller: operation is not ready"
 
 
@@ -117,9 +119,7 @@ def announce(machine: Machine, target: Contract, call: tuple, apply: Callable, w
 def _change(machine: Machine, draw) -> tuple:
     """(contract, call, twin's change, name) of a new parameter."""
     world, twin = machine.world, machine.twin
-    what = draw.choice(
-        ("tiers", "tiers", "tiers", "status", "max age", "rates", "steep", "steep", "bare", "bare")
-    )
+    what = draw.choice(CHANGES)
     markets, access = world.protocol.markets, world.protocol.access
     if what == "max age":
         age = draw.choice((60, 90, 120))

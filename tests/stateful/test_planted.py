@@ -1,0 +1,26 @@
+"""The property machine notices planted bugs: a third of the catalogue (all of it: `margincall audit mutants
+--catalogue`, tests/MUTANTS.md) and fifty generic mutants."""
+
+import pytest
+
+from margincall.audit.mutants import campaign
+from margincall.audit.mutants.campaign import examine_row
+from margincall.audit.mutants.catalogue import rows
+
+PART = [row for row in rows() if not row.reason][::3]
+GENERIC, BAR = 50, 40
+
+
+@pytest.mark.parametrize("row", PART, ids=lambda row: row.id)
+def test_a_planted_bug_is_noticed(row):
+    record = examine_row(row)
+    assert record["status"] == "killed", f"{row.id} survives without the exact twin: {row.note}"
+
+
+def test_generic_mutants_are_noticed(tmp_path):
+    found = campaign.run(GENERIC, 1, 2, path=tmp_path / "generic.jsonl")
+    counted = [r for r in found if r["status"] in (campaign.KILLED, campaign.SURVIVED)]
+    assert len(counted) >= GENERIC
+    killed = [r for r in counted if r["status"] == campaign.KILLED]
+    survivors = [(r["file"], r["line"], r["old"], r["new"]) for r in counted if r not in killed]
+    assert len(killed) >= len(counted) * BAR // GENERIC, survivors
