@@ -1,6 +1,6 @@
 """Every proof, what it proves, with what, in how many seconds, as a Markdown table.
 
-python -m tests.proofs
+python -m tests.proofs > tests/PROOFS.md
 """
 
 from __future__ import annotations
@@ -20,6 +20,15 @@ FILES = (
     "tests/proofs/test_bytecode.py",
 )
 PREFIX = "test_bytecode["
+HEAD = """# Proofs
+
+Written by `python -m tests.proofs`. z3: over the integers within the bounds that the contracts assert;
+constants are read from the sources, rounding is translated from them, and the rest stands on code whose
+digest (`tests/lemmas/digests.json`) must be what it was when the lemma was read. halmos: on the bytecode
+that the modules compile to in a harness (`tests/proofs/harness/`), for every input; multiplication and
+division by what is no power of two are beyond its solvers, and are z3's. Seconds are wall-clock on a shared
+machine.
+"""
 
 
 def main() -> int:
@@ -42,6 +51,7 @@ def main() -> int:
             print(done.stdout + done.stderr, file=sys.stderr)
             return 2
         cases = list(ElementTree.parse(out).iter("testcase"))
+    print(HEAD)
     print("| proof | about | with | seconds |\n|---|---|---|--:|")
     for case in cases:
         if row := _row(case):

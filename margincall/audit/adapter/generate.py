@@ -114,7 +114,8 @@ class Generator:
         return self._trade(account, market, change(size))
 
     def _trade(self, account: Account, market: int, change: int) -> Call | None:
-        others = [a for a in self.run.adapter.accounts if a != account and a.pool in (market, -1)]
+        accounts = self.run.state.accounts
+        others = [a for a in accounts if a != account and a.pool in (market, -1) and accounts[a].cash > 0]
         keeper = keeper_account(self.run, market)
         other = (
             keeper if keeper != account and self.rng.random() < 0.6 else self.rng.choice(others or [keeper])
@@ -168,21 +169,25 @@ class Generator:
 
     def _last_healthy(self, account: Account, market: int, size: int) -> int | None:
         good = self.run.prices[market]
-        bad = clamp(self.run, market, good // 3 if size > 0 else good * 3)
-        with self.run.on_copy():
-            if not self._unhealthy_at(account, market, bad):
+        # Far off; where a feed refuses so long a way, a third.
+        for far in (good // 3, good * 2 // 3) if size > 0 else (good * 3, good * 4 // 3):
+            bad = clamp(self.run, market, far)
+            if self._unhealthy_at(account, market, bad):
+                break
+        else:
+            return None
+        while abs(good - bad) > 1:
+            middle = (good + bad) // 2
+            found = self._unhealthy_at(account, market, middle)
+            if found is None:
                 return None
-            while abs(good - bad) > 1:
-                middle = (good + bad) // 2
-                found = self._unhealthy_at(account, market, middle)
-                if found is None:
-                    return None
-                good, bad = (good, middle) if found else (middle, bad)
+            good, bad = (good, middle) if found else (middle, bad)
         return good
 
     def _unhealthy_at(self, account: Account, market: int, price: int) -> bool | None:
-        reason, _ = self.run.attempt(Call("set_price", (market, price)))
-        margin = None if reason else self.run.adapter.margin(account)
+        with self.run.on_copy():
+            reason, _ = self.run.attempt(Call("set_price", (market, price)))
+            margin = None if reason else self.run.adapter.margin(account)
         return margin and margin.equity < margin.maintenance
 
     def _set(self, market: int, price: int) -> Call | None:

@@ -165,6 +165,9 @@ class Ageing(Protocol):
     max_age: int
     """Seconds after which a price must no longer be used."""
 
+    def age(self, market: int) -> int:
+        """Seconds since the market's price was published."""
+
 
 @runtime_checkable
 class Surface(Protocol):

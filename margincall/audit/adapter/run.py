@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from margincall.audit.adapter.protocol import Account, Adapter, Ageing, Margin, Stocks, abilities
 from margincall.chain.base import BLOCK_GAS, Receipt, Reverted
+from margincall.replay.candles import BadInput
 
 STRANGER = "0x" + "57a46e" * 6 + "57a4"
 
@@ -105,7 +106,6 @@ class Run:
         self.refusals: Counter = Counter()
         self.history: list[Call] = []
         self.prices = [market.price for market in self.adapter.markets]
-        self.published = [self.adapter.chain.timestamp] * len(self.prices)
         self.paused = False
         self.donated = 0
         self.rounded = 0
@@ -183,7 +183,6 @@ class Run:
             if any((s.health or 0) < 0 for s in before.accounts.values()):
                 self.envelope = False  # a second move before the first's liquidations
             self.prices[market] = price
-            self.published[market] = self.adapter.chain.timestamp
         elif kind == "deposit":
             self.put[args[0]] += args[1]
         elif kind == "withdraw":
@@ -209,7 +208,16 @@ class Run:
     # ------------------------------------------------------------ seeing
 
     def read(self) -> State:
-        """Every view of the adapter."""
+        """Every view of the adapter. Raises BadInput when one reverts: views must answer in every state."""
+        try:
+            return self._read()
+        except Reverted as error:
+            raise BadInput(
+                f"{self.adapter.name}: a view reverted ({error}) after {self.history[-1:] or 'deployment'};"
+                " views must answer in every state (margin() with None)"
+            ) from error
+
+    def _read(self) -> State:
         adapter = self.adapter
         markets = range(len(adapter.markets))
         accounts = {
@@ -233,9 +241,10 @@ class Run:
 
     def stale(self) -> bool:
         """Whether some price may no longer be used."""
-        if not isinstance(self.adapter, Ageing):
+        adapter = self.adapter
+        if not isinstance(adapter, Ageing):
             return False
-        return self.adapter.chain.timestamp - min(self.published) > self.adapter.max_age
+        return any(adapter.age(market) > adapter.max_age for market in range(len(adapter.markets)))
 
     # ------------------------------------------------------------ judging
 
@@ -267,13 +276,13 @@ class Copy:
     def __enter__(self) -> Run:
         run = self.run
         self.mark = run.adapter.chain.snapshot()
-        self.kept = (list(run.prices), list(run.published), run.paused, run.state)
+        self.kept = (list(run.prices), run.paused, run.state)
         return run
 
     def __exit__(self, *_: object) -> None:
         run = self.run
         run.adapter.chain.revert(self.mark)
-        run.prices, run.published, run.paused, run.state = self.kept
+        run.prices, run.paused, run.state = self.kept
 
 
 BLOCK_HALF = BLOCK_GAS // 2

@@ -2,6 +2,7 @@
 
 from functools import lru_cache, partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -49,12 +50,10 @@ def engine(*fixed: str) -> Artifact:
         old, new = FIXES[bug]
         assert source.count(old) == 1, bug
         source = source.replace(old, new)
-    path = Path(__file__).with_name(f"NaiveCross{len(fixed)}.vy")
-    path.write_text(source)
-    try:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "Mended.vy"
+        path.write_text(source)
         return compile_file(path)
-    finally:
-        path.unlink()
 
 
 def test_all_three_bugs_are_found_in_one_run():

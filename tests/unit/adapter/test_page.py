@@ -22,7 +22,7 @@ def blocks(kind: str) -> list[str]:
 def said(tmp_path_factory) -> list[tuple[str, int, str]]:
     """Every command of the page with its exit code and what it printed."""
     folder = tmp_path_factory.mktemp("page")
-    (folder / "my_engine.py").write_text("".join(blocks("python")))
+    (folder / "my_engine.py").write_text("\n\n".join(blocks("python")))
     (folder / "bin").mkdir()
     program = folder / "bin" / "margincall"
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m margincall.cli "$@"\n')

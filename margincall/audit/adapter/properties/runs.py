@@ -40,7 +40,7 @@ def do(run: Run, kind: str, *args) -> str:
     call = Call(kind, args)
     reason, _ = run.attempt(call)
     if not reason and kind == "set_price":
-        run.prices[args[0]], run.published[args[0]] = args[1], run.adapter.chain.timestamp
+        run.prices[args[0]] = args[1]
     run.state = run.read()
     return reason
 
@@ -56,6 +56,12 @@ def close(run: Run, account: Account, market: int, size: int | None = None) -> s
     fund_keeper(run, other, 2 * worth)
     sides = (other, account) if held > 0 else (account, other)
     return do(run, "trade", market, *sides, size, run.prices[market])
+
+
+def later(run: Run, calls: int) -> None:
+    """Let the time pass that as many calls take: what time does to an account is not theirs."""
+    if run.adapter.accrues:
+        do(run, "wait", calls)
 
 
 def traders_of(run: Run, count: int, rng: random.Random) -> list[int]:
@@ -98,7 +104,8 @@ def i_02(run: Run, seed: int) -> None:
             outs.append(run.state.wallets)
     eps = run.adapter.rounding * 4 * len(run.adapter.accounts)
     same = all(abs(a - b) <= eps for a, b in zip(*outs, strict=True))
-    run.need(same, "payouts depend on the order", first=outs[0], second=outs[1])
+    # Another order takes other seconds: where equity accrues, only that everyone can leave is said.
+    run.need(same or run.adapter.accrues, "payouts depend on the order", first=outs[0], second=outs[1])
     run.counts["everyone left"] += 1
 
 
@@ -178,11 +185,14 @@ def i_12(run: Run, seed: int) -> None:
         return
     amount = rng.choice((1, 7, run.adapter.money))
     with run.on_copy():
-        if not do(run, "deposit", account, amount):
-            gained = run.state.accounts[account].health - seen.health
+        later(run, 1)
+        before = run.state.accounts[account].health
+    with run.on_copy():
+        if before is not None and not do(run, "deposit", account, amount):
+            gained = run.state.accounts[account].health - before
             run.need(gained == amount, f"a deposit of {amount} moved health of {account}", gained=gained)
     legs = [m for m, size in enumerate(seen.sizes) if size]
-    if len(legs) != 1:
+    if len(legs) != 1 or run.adapter.accrues:
         return
     market, size = legs[0], seen.sizes[legs[0]]
     price = clamp(run, market, run.prices[market] * rng.choice((3, 60, 95, 99, 101, 105, 140)) // 100)
@@ -307,7 +317,9 @@ def i_17(run: Run, seed: int) -> None:
         run.state = run.read()
         if (run.state.accounts[account].health or 0) >= 0:
             return
-        before = _wealth(run, {run.keeper})
+        with run.on_copy():
+            later(run, 1)
+            before = _wealth(run, {run.keeper})
         insolvent = run.state.accounts[account].equity < 0
         reason, receipt = run.attempt(Call("liquidate", (run.keeper, account, 1_000)))
         run.need(
@@ -325,9 +337,9 @@ def i_17(run: Run, seed: int) -> None:
 
 
 def i_20_chunks(run: Run, seed: int) -> None:
-    """sum cost(chunks) <= cost(once) + a rounding a chunk, where both ways end flat."""
+    """sum cost(chunks) <= cost(once) + a rounding a chunk, where both end flat (and time costs nothing)."""
     bad = [a for a in holders(run, healthy=False) if a.trader != run.keeper]
-    if not bad or not run.adapter.partial:
+    if not bad or not run.adapter.partial or run.adapter.accrues:
         return
     rng = random.Random(seed)
     account = rng.choice(bad)
@@ -399,8 +411,11 @@ def i_35_money(run: Run, seed: int) -> None:
     """deposit(x), withdraw(x): the wallet ends no higher and the equity no higher."""
     rng = random.Random(seed)
     account = rng.choice(list(run.state.accounts))
-    seen, wallet = run.state.accounts[account], run.state.wallets[account.trader]
+    wallet = run.state.wallets[account.trader]
     amount = rng.choice((1, 3, run.adapter.money, run.adapter.money + 1))
+    with run.on_copy():
+        later(run, 2)
+        seen = run.state.accounts[account]
     with run.on_copy():
         if do(run, "deposit", account, amount) or do(run, "withdraw", account, amount):
             return
@@ -438,9 +453,9 @@ def i_35_trip(run: Run, seed: int) -> None:
 
 
 def i_35_pieces(run: Run, seed: int) -> None:
-    """Closing in n pieces never leaves more than closing at once."""
+    """Closing in n pieces never leaves more than closing at once (where time alone changes nothing)."""
     found = reducible(run)
-    if not found or run.stale():
+    if not found or run.stale() or run.adapter.accrues:
         return
     rng = random.Random(seed)
     account, market = rng.choice(found)
@@ -480,10 +495,16 @@ def i_38_pause(run: Run, seed: int) -> None:
 
 
 def _ways_out(run: Run, account: Account, market: int) -> list[tuple[str, Callable[[], str]]]:
-    return [
-        ("deposit", lambda: do(run, "deposit", account, run.adapter.money)),
-        ("closing", lambda: close(run, account, market)),
-    ]
+    """A deposit, and closing against somebody who closes too (who would open may well be refused)."""
+    held = run.state.accounts[account].sizes[market]
+    ways = [("deposit", lambda: do(run, "deposit", account, run.adapter.money))]
+    others = {a: run.state.accounts[a].sizes[market] for a in holders(run, healthy=True)}
+    other = next((a for a, size in others.items() if size * held < 0), None)
+    if other is not None:
+        size = min(abs(held), abs(others[other]))
+        sides = (other, account) if held > 0 else (account, other)
+        ways.append(("closing", lambda: do(run, "trade", market, *sides, size, run.prices[market])))
+    return ways
 
 
 def clamp(run: Run, market: int, price: int) -> int:

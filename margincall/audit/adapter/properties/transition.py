@@ -157,8 +157,7 @@ def i_36(run: Run, step: Step) -> None:
     named = (step.call.args[1],) if step.call.kind == "liquidate" else step.named
     used = {m for a in named for m, size in enumerate(step.before.accounts[a].sizes) if size}
     used |= {step.call.args[0]} if step.call.kind == "trade" else set()
-    now = run.adapter.chain.timestamp
-    ages = {run.adapter.markets[m].name: now - run.published[m] for m in used}
+    ages = {run.adapter.markets[m].name: run.adapter.age(m) for m in used}
     if any(age > run.adapter.max_age for age in ages.values()):
         run.counts["stale price tried"] += 1
         run.need(not step.ok, f"{step.call.kind} at a stale price", max_age=run.adapter.max_age, **ages)
