@@ -1,7 +1,7 @@
 # demo: the worked examples and the replay, in this process (needs Python 3.11 or 3.12, nothing else)
 # test: lint, format, every test and proof; also starts real Anvil and Hardhat nodes
 # bench: what every operation costs, against tests/gas/snapshot.json (build/bench/)
-# gas:  rewrite tests/gas/snapshot.json from Anvil's receipts
+# gas:  the same, and rewrite tests/gas/snapshot.json
 
 BIN := .venv/bin
 WORKERS ?= 2
@@ -27,7 +27,7 @@ bench: .venv/.dev node_modules/.ready
 	$(BIN)/margincall bench
 
 gas: .venv/.dev node_modules/.ready
-	$(BIN)/python -m tests.gas.snapshot --update
+	$(BIN)/margincall bench --update --no-speed
 
 clean:
 	rm -rf .venv .venv-proofs node_modules build .pytest_cache .ruff_cache .hypothesis .build

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from margincall.bench import floors
 from margincall.bench.records import CHECK, OPERATION, PARTS, Access, Measurement
-from margincall.bench.trace import Step, split
+from margincall.bench.trace import split
 from margincall.chain import Chain, Contract, EmbeddedChain
 from margincall.chain.base import Receipt
 from margincall.chain.embedded import _ACCOUNT, _SLOT, ZERO
@@ -50,11 +50,18 @@ class Meter(ABC):
             self.readings.append(self._operation(name, receipt, facts))
         return receipt.gas_used
 
-    def view(self, name: str, *terms: tuple[int, Contract, bytes], **facts) -> None:
-        """Record the gas of views, each with its sign: (1, contract, calldata) adds, (-1, ...) subtracts.
-        What is touched is read off the first."""
+    def view(self, name: str, contract: Contract, data: bytes, **facts) -> None:
+        """Record a view on cold state."""
         if self._asked(name):
-            self.readings.append(self._check(name, terms, facts))
+            self.readings.append(self._view(name, (contract, data), None, facts))
+
+    def check(
+        self, name: str, whole: tuple[Contract, bytes], rule: Contract, margin: bytes, initial: bytes, **facts
+    ) -> None:
+        """Record what judging an account costs a trade: the view `whole` (contract, calldata), which asks
+        `rule` for `margin`, with `initial` asked in its place. What is touched is read off `whole`."""
+        if self._asked(name):
+            self.readings.append(self._view(name, whole, (rule, margin, initial), facts))
 
     def _asked(self, name: str) -> bool:
         return not self._wanted or any(part in name.lower() for part in self._wanted)
@@ -63,7 +70,9 @@ class Meter(ABC):
     def _operation(self, name: str, receipt: Receipt, facts: dict) -> Reading: ...
 
     @abstractmethod
-    def _check(self, name: str, terms: Sequence[tuple[int, Contract, bytes]], facts: dict) -> Reading: ...
+    def _view(
+        self, name: str, whole: tuple[Contract, bytes], instead: tuple | None, facts: dict
+    ) -> Reading: ...
 
 
 class WatchedChain(EmbeddedChain):
@@ -112,9 +121,12 @@ class AccessMeter(Meter):
         )
         return Reading(name, OPERATION, receipt.gas_used, facts, access)
 
-    def _check(self, name: str, terms: Sequence[tuple[int, Contract, bytes]], facts: dict) -> Reading:
-        gas = sum(sign * self.chain.view_gas(contract.address, data) for sign, contract, data in terms)
-        _, contract, data = terms[0]
+    def _view(self, name: str, whole: tuple[Contract, bytes], instead: tuple | None, facts: dict) -> Reading:
+        contract, data = whole
+        gas = self.chain.view_gas(contract.address, data)
+        if instead:
+            rule, margin, initial = instead
+            gas += self.chain.view_gas(rule.address, initial) - self.chain.view_gas(rule.address, margin)
         access = _access(self.chain.journal_of(contract.address, data), (ZERO, contract.address))
         return Reading(name, CHECK, gas, facts, access)
 
@@ -149,26 +161,23 @@ class PartsMeter(Meter):
 
     def _operation(self, name: str, receipt: Receipt, facts: dict) -> Reading:
         data, steps = self.chain.trace_last()
-        used, warm = split(map(_step, steps))
+        used, warm = split(steps)
         used.update(intrinsic=floors.TRANSACTION, calldata=floors.calldata(_calldata(data)))
         # The receipt is lower by what was given back, or higher by what EIP-7623 asks for.
         rest = receipt.gas_used - used.total()
         used["refund" if rest < 0 else "calldata"] += rest
         return Reading(name, OPERATION, receipt.gas_used, facts, None, _ordered(used), warm)
 
-    def _check(self, name: str, terms: Sequence[tuple[int, Contract, bytes]], facts: dict) -> Reading:
-        used: Counter = Counter()
-        splits = [
-            (sign, split(map(_step, self.chain.trace_call(contract.address, data))))
-            for sign, contract, data in terms
-        ]
-        for sign, (parts, _) in splits:
-            used.update({part: sign * gas for part, gas in parts.items()})
-        return Reading(name, CHECK, used.total(), facts, None, _ordered(used), splits[0][1].warm_slots)
-
-
-def _step(raw: dict) -> Step:
-    return Step(raw["op"], raw["depth"], raw["gas"], raw["gasCost"])
+    def _view(self, name: str, whole: tuple[Contract, bytes], instead: tuple | None, facts: dict) -> Reading:
+        contract, data = whole
+        # The outermost frame without the rule's, and the rule asked for initial margin.
+        used, warm = split(self.chain.trace_call(contract.address, data), outermost=instead is not None)
+        if instead:
+            rule, _, initial = instead
+            parts, touched = split(self.chain.trace_call(rule.address, initial))
+            used.update(parts)
+            warm += touched
+        return Reading(name, CHECK, used.total(), facts, None, _ordered(used), warm)
 
 
 def _calldata(data: bytes) -> Access:

@@ -95,7 +95,7 @@ class Target:
 @dataclass
 class Bench:
     """Everything that one run measured. `bytes`: of deployed code by contract; `limits`, `speed`: see
-    margincall.bench.limits and .speed; meta: versions and the contracts' digest."""
+    margincall.bench.run and .speed; meta: versions and the contracts' digest."""
 
     measurements: list[Measurement] = field(default_factory=list)
     bytes: dict[str, int] = field(default_factory=dict)

@@ -29,6 +29,14 @@ def save(figures: Figures, path: Path = FILE) -> None:
     path.write_text(json.dumps(figures, indent=2) + "\n")
 
 
+def compared(bench: Bench, partly: bool = False, path: Path = FILE) -> list[str]:
+    """What differs from the recorded figures; `partly`: among what was measured."""
+    old, new = load(path), figures(bench)
+    if partly:
+        old = {group: {n: old.get(group, {}).get(n) for n in found} for group, found in new.items()}
+    return differences(old, new)
+
+
 def differences(old: Mapping, new: Mapping) -> list[str]:
     """One line for everything that changed, appeared or went."""
     lines = []

@@ -21,7 +21,6 @@ DAYS = (1, 7, 30, 180)  # expiries that have volatility
 PRICE = 2_000  # USD, of `like_eth`
 SIZE = 1_000 * CONTRACT  # lots of each call sold
 FILLS, REPORTS = 10, 8  # a call of settle, of update_prices
-BTC_PRICES = {"BTC": 100_000, "ETH": 4_000, "SOL": 200}
 
 
 def many_markets(count: int) -> ProtocolSpec:
@@ -43,6 +42,11 @@ def strikes(count: int, price: int = PRICE) -> list[int]:
         reach = range(price, int(price * math.exp(0.75)) + 1, step)
         found += [strike for strike in reach if strike not in found]
     return found[:count]
+
+
+def count_of(number: int, what: str) -> str:
+    """ "1 perp", "4 perps"."""
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 class Stage:
@@ -109,6 +113,13 @@ class Stage:
             self.protocol.clearinghouse.send(self.doors, "set_mode", account.id, mode)
         return account
 
+    def fund_insurance(self, pool: int, usd: int) -> None:
+        """Pay into the insurance of root accounts (pool 0) or of a market's vaults."""
+        deployer, house = self.chain.accounts[0], self.protocol.clearinghouse
+        self.protocol.token.send(deployer, "mint", deployer, usd * USD)
+        self.protocol.token.send(deployer, "approve", house.address, usd * USD)
+        house.send(deployer, "fund_insurance", pool, usd * USD)
+
     def calls(self, per_market: int, markets: int, expiry: int, lots: int = -SIZE) -> list[int]:
         """A book: the ladder of `per_market` calls in each of `markets` markets."""
         grid, words, now = self.protocol.grid(), [], self.chain.timestamp
@@ -144,35 +155,46 @@ class Stage:
         new: tuple[bool, bool] = (False, False),
         vault: bool = False,
         margin: int = 0,
-        reduce_only: bool = False,
     ) -> Receipt:
         """One call that settles the same trade in each of `names`: the taker gets `size` coins at the mark.
 
         new: whether the taker's and the maker's fill lanes lie in words of storage that nothing used before;
         vault: the taker is the account's vault, with `margin` USD.
         """
-        protocol, fills = self.protocol, []
         names = [names] if isinstance(names, str) else names
-        buyer = taker.vault(names[0]) if vault else taker.id
-        salts = [self._salt(taker, buyer, new[0]), self._salt(maker, maker.id, new[1])]
+        party = taker.vault(names[0]) if vault else taker.id
+        salts = self.salts(taker, party, new[0]), self.salts(maker, maker.id, new[1])
+        return self.protocol.settle(self.fills(taker, maker, names, size, *salts, party, margin))
+
+    def fills(
+        self,
+        taker: Account,
+        maker: Account,
+        names: Sequence[str],
+        size,
+        taker_salt: int,
+        maker_salt: int,
+        party: int | None = None,
+        margin: int = 0,
+    ) -> list[tuple]:
+        """Signed pairs as Exchange.settle takes them; `party`: the taker's account id, else its root."""
+        protocol, found = self.protocol, []
         for place, name in enumerate(names):
             market = protocol.spec.market(name.partition("-")[0])
             id = protocol.instrument(name).id if "-" in name else market.id
             price, lots = protocol.mark_of(name), market.lots(size)
-            orders = (
-                Order(maker.id, id, -lots, price, salt=salts[1] + place),
-                Order(buyer, id, lots, price, margin * USD, salt=salts[0] + place, reduce_only=reduce_only),
-            )
-            signed = protocol.sign(maker.owner, orders[0]), protocol.sign(taker.owner, orders[1])
-            fills.append((*orders, abs(lots), *signed))
-        return protocol.settle(fills)
+            sell = Order(maker.id, id, -lots, price, salt=maker_salt + place)
+            buy = Order(party or taker.id, id, lots, price, margin * USD, salt=taker_salt + place)
+            signed = protocol.sign(maker.owner, sell), protocol.sign(taker.owner, buy)
+            found.append((sell, buy, abs(lots), *signed))
+        return found
 
-    def _salt(self, account: Account, party: int, new: bool) -> int:
-        """The first salt of a word that is not used yet, or is by an order that was cancelled."""
+    def salts(self, owner: Account, party: int, new: bool = True) -> int:
+        """A salt whose fill lane lies in a word that nothing used, or only an order that was cancelled."""
         word = self.words.get(party, 0)
         self.words[party] = word + 1 + FILLS // 4
         if not new:
-            self.protocol.exchange.send(account.owner.address, "cancel", party, 4 * word)
+            self.protocol.exchange.send(owner.owner.address, "cancel", party, 4 * word)
         return 4 * word + (not new)
 
     def perps(self, taker: Account, maker: Account, count: int, size="0.01") -> None:

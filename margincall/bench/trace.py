@@ -7,13 +7,17 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from margincall.bench.floors import COLD_ACCOUNT, CREATED, WRITTEN
+from margincall.chain.node import Step
 
 WARM_SLOT = (100, WRITTEN, CREATED)  # what an access of a warm slot costs
 ECRECOVER = 3_000
 _CALLS = ("CALL", "STATICCALL", "DELEGATECALL", "CALLCODE")
-_CREATES = ("CREATE", "CREATE2")
+_LOOKS = ("EXTCODECOPY", "EXTCODESIZE", "EXTCODEHASH", "BALANCE")
+_SLOTS = ("SLOAD", "SSTORE")
+_SPECIAL = frozenset((*_CALLS, *_LOOKS, *_SLOTS))
 _PART = {
     "storage": ("SLOAD", "SSTORE", "TLOAD", "TSTORE"),
+    "code": ("CREATE", "CREATE2"),
     "keccak": ("KECCAK256", "SHA3"),
     "logs": tuple(f"LOG{n}" for n in range(5)),
     "memory": (
@@ -28,15 +32,6 @@ _PART = {
 PART_OF = {name: part for part, names in _PART.items() for name in names}
 
 
-class Step(NamedTuple):
-    """An opcode: its depth, the gas left before it, and what the node says that it cost."""
-
-    op: str
-    depth: int
-    gas: int
-    cost: int
-
-
 class Split(NamedTuple):
     """Gas by part; `warm_slots`: accesses of slots that were warm."""
 
@@ -44,60 +39,53 @@ class Split(NamedTuple):
     warm_slots: int
 
 
-def split(steps: Iterable[Step]) -> Split:
-    """The gas of the steps of a transaction by part.
+def split(steps: Iterable[Step], outermost: bool = False) -> Split:
+    """The gas of the steps of a transaction by part; `outermost`: of its first frame alone.
 
     An opcode's own gas is what the gas left falls by until the next one in its frame, less what a call's
     frame used: exact whatever a node reports as the cost of a call.
     """
+    used: Counter = Counter()  # by opcode; those of _SPECIAL go to `parts` one by one
     parts: Counter = Counter()
-    warm = 0
-    frames: list[_Frame] = []
-
-    def close() -> None:
-        """The innermost frame ends with its last step."""
-        frame = frames.pop()
-        last = frame.last
-        parts.update(_parts(last.op, last.cost, frame.called))
-        if frames:
-            frames[-1].used_below += frame.first_gas - (last.gas - last.cost)
-
-    for step in steps:
-        while len(frames) > step.depth:
-            close()
-        if len(frames) < step.depth:
-            if frames:
-                frames[-1].called = True
-            frames.append(_Frame(step))
-            continue
-        frame = frames[-1]
-        own = frame.last.gas - step.gas - frame.used_below
-        warm += frame.last.op in ("SLOAD", "SSTORE") and own in WARM_SLOT
-        parts.update(_parts(frame.last.op, own, frame.called))
-        frame.last, frame.used_below, frame.called = step, 0, False
-    while frames:
-        close()
+    frames: list[list] = []  # of the frames around: last opcode, its gas, the gas that the frame below got
+    warm, op, gas, depth, cost = 0, "", 0, 0, 0
+    below, called = 0, False  # of the last opcode: gas that the frame below it used, whether there was one
+    for next_op, next_depth, next_gas, next_cost in steps:
+        if next_depth > depth:  # the last opcode called
+            frames.append([op, gas, next_gas])
+            below, called = 0, False
+        else:
+            while next_depth < depth:  # the last opcode ended its frame
+                if not outermost:
+                    _count(used, parts, op, cost, called)
+                left, depth = gas - cost, depth - 1
+                op, gas, got = frames.pop()
+                below, called = got - left, True
+            own = gas - next_gas - below
+            if outermost and depth > 1:
+                pass
+            elif op in _SPECIAL:
+                warm += op in _SLOTS and own in WARM_SLOT
+                _count(used, parts, op, own, called)
+            else:
+                used[op] += own
+            below, called = 0, False
+        op, depth, gas, cost = next_op, next_depth, next_gas, next_cost
+    _count(used, parts, op, cost, called)
+    for name, total in used.items():
+        parts[PART_OF.get(name, "control")] += total
     return Split(parts, warm)
 
 
-class _Frame:
-    """A call in progress: its last step, and what frames below used since."""
-
-    def __init__(self, first: Step) -> None:
-        self.first_gas = first.gas
-        self.last = first
-        self.used_below = 0
-        self.called = False
-
-
-def _parts(op: str, own: int, called: bool) -> dict[str, int]:
+def _count(used: Counter, parts: Counter, op: str, own: int, called: bool) -> None:
+    """`called`: the opcode had a frame below it."""
     if op in _CALLS:
         cold = COLD_ACCOUNT if own >= COLD_ACCOUNT and (called or own < ECRECOVER) else 0
         signature = ECRECOVER if not called and own >= ECRECOVER else 0
-        return {"accounts": cold, "signatures": signature, "calls": own - cold - signature}
-    if op in ("EXTCODECOPY", "EXTCODESIZE", "EXTCODEHASH", "BALANCE"):
+        parts.update(accounts=cold, signatures=signature, calls=own - cold - signature)
+    elif op in _LOOKS:
         cold = COLD_ACCOUNT if own >= COLD_ACCOUNT else 0
-        return {"accounts": cold, "code" if op == "EXTCODECOPY" else "calls": own - cold}
-    if op in _CREATES:
-        return {"code": own}
-    return {PART_OF.get(op, "control"): own}
+        parts["accounts"] += cold
+        parts["code" if op == "EXTCODECOPY" else "calls"] += own - cold
+    else:
+        used[op] += own

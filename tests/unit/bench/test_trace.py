@@ -2,11 +2,11 @@
 
 from collections import Counter
 
-from margincall.bench.trace import Step, split
+from margincall.bench.trace import split
 
 
 def trace(*steps):
-    return split(Step(*step) for step in steps)
+    return split(steps)
 
 
 def test_a_frame_of_its_own():
@@ -33,6 +33,20 @@ def test_a_call_costs_what_its_frame_leaves():
         {"accounts": 2_600, "calls": 40, "arithmetic": 3, "control": 2, "memory": 0}
     )
     assert found.parts.total() == 100_000 - 97_355
+
+
+def test_the_outermost_frame_alone():
+    found = split(
+        [
+            ("CALL", 1, 1_000, 700),
+            ("ADD", 2, 600, 3),
+            ("STOP", 2, 597, 0),
+            ("POP", 1, 897, 2),
+            ("STOP", 1, 895, 0),
+        ],
+        outermost=True,
+    )
+    assert found.parts == Counter({"calls": 100, "control": 2})
 
 
 def test_a_signature_is_a_call_without_a_frame():

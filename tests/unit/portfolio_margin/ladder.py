@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
+from margincall.bench.stage import strikes
 from margincall.model.book import merge
 from margincall.model.instrument import CALL, CONTRACT, PERP, SPOT, Instrument
 from margincall.specification.portfolio import Position
@@ -13,15 +12,6 @@ MARKET, PRICE, STEP = 2, 2_000 * 10**7, 5 * 10**7  # like ETH: 2,000 USD, strike
 EXPIRY = first_expiry(NOW) + 29 * DAY
 SMILE = Smile(600_000, 0, 0)
 SIZE = 1_000  # contracts of each
-
-
-def strikes(count: int, price: int = 2_000) -> list[int]:
-    """USD, in the order in which the book takes them: none further than 0.75 in the log."""
-    found: list[int] = []
-    for step in (100, 50, 25, 5):
-        reach = range(price, int(price * math.exp(0.75)) + 1, step)
-        found += [strike for strike in reach if strike not in found]
-    return found[:count]
 
 
 def ladder(count: int, perp: int = 10 * CONTRACT) -> Sample:
