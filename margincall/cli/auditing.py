@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from margincall.cli.shared import compile_contracts, console_for, write
+from margincall.replay.candles import BadInput
 
 STEPS = 36_000
 VIOLATED, TOO_LITTLE, INTERRUPTED = 1, 3, 130
@@ -98,18 +99,23 @@ def audit(
     settings = _settings(mode, setting)
     if steps is None and minutes is None:
         steps = STEPS
-    write(record_file, "")  # a path that cannot be written is heard of now
+    _writable(record_file)
     compile_contracts(quiet)
     replaced = replacements(contracts.resolve()) if contracts else None
     plan = running.Plan(steps, minutes and minutes * 60, seed, settings, workers, replaced)
     with _interruptible() as interrupted, _line(quiet) as say:
         tally = running.run(plan, lambda found: say(tables.live_line(plan, found)), interrupted)
     found = record(plan, tally, mode, interrupted(), contracts or CONTRACTS)
-    with _line(quiet) as say:
-        told = [
-            _counterexample(plan, failure, contracts, record_file.parent, shrink_seconds, say, known)
-            for failure, known in zip(tally.failures, found["violations"], strict=True)
-        ]
+    write(record_file, json.dumps(found, indent=2) + "\n")
+    told = []
+    for failure, known in zip(tally.failures, found["violations"], strict=True):
+        try:
+            with _line(quiet) as say:
+                told.append(
+                    _counterexample(plan, failure, contracts, record_file.parent, shrink_seconds, say, known)
+                )
+        except (KeyboardInterrupt, RuntimeError) as error:
+            told.append(f"{failure.text}\nNot shortened: {error or 'interrupted'}")
     write(record_file, json.dumps(found, indent=2) + "\n")
     console = console_for()
     tables.print_run(console, found)
@@ -117,6 +123,15 @@ def audit(
     for text in told:
         click.echo("\n" + text)
     return _verdict(found)
+
+
+def _writable(path: Path) -> None:
+    """Hear now, and not after the run, that a record cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("a").close()
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be written ({error.strerror}); give another path") from None
 
 
 def _counterexample(plan, failure, contracts, folder, seconds, say, known: dict) -> str:

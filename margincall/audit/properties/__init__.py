@@ -15,6 +15,7 @@ from margincall.audit.properties import (
     economic,
     liquidation,
     observed,
+    refusals,
     registry,
     rule,
     state,
@@ -81,7 +82,7 @@ def checks(setting: Setting, only: str | None = None) -> Checks:
     found = (
         (state.OPTIONS + transition.OPTIONS) if setting.options else (state.EVERY + transition.EVERY),
         liquidation.EVERY,
-        transition.REFUSED,
+        refusals.REFUSED,
     )
     if only is None:
         return Checks(*found)

@@ -13,10 +13,19 @@ _NAME = re.compile(r"i((?:_\d\d)+)(?:_[a-z]\w*)?")
 @cache
 def functions() -> dict[str, list[Callable]]:
     """Property id -> the functions that check it, the one named by the id alone first."""
-    from margincall.audit.properties import economic, liquidation, portfolio, rule, state, transition, tworun
+    from margincall.audit.properties import (
+        economic,
+        liquidation,
+        portfolio,
+        refusals,
+        rule,
+        state,
+        transition,
+        tworun,
+    )
 
     found: dict[str, list[Callable]] = {id: [] for id in IDS}
-    for module in (state, transition, liquidation, portfolio, tworun, economic, rule):
+    for module in (state, transition, refusals, liquidation, portfolio, tworun, economic, rule):
         for name, value in vars(module).items():
             named = _NAME.fullmatch(name)
             if named and getattr(value, "__module__", "") == module.__name__:

@@ -1,5 +1,6 @@
 """A bug planted in the contracts: found, shortened, told, and replayed by the test that is written."""
 
+import json
 import runpy
 import shutil
 
@@ -9,6 +10,7 @@ from margincall.audit import counterexample, history, shrinking
 from margincall.audit.machine import Violation
 from margincall.audit.running import Plan, run
 from margincall.audit.settings import SETTINGS
+from margincall.cli import main
 from margincall.protocol.artifacts import CONTRACTS
 
 LINE = '    assert equity >= convert(initial, int256), "margin: below initial"\n'
@@ -69,3 +71,20 @@ def test_a_history_that_does_something_else_does_not_pass(found):
     acts = [(e.number, e.own, "withdraw", e.draws) for e in found[0].history.entries]
     with pytest.raises(AssertionError, match="record it anew"):
         counterexample.check("plain", "both", acts, None)
+
+
+def test_the_command_says_it_all(planted, tmp_path, capsys):
+    """Exit code 1, the history and the accounts on the screen, in the record, and the test beside it."""
+    file = tmp_path / "audit.json"
+    options = ["--steps", "3000", "--setting", "plain", "--shrink-seconds", "60", "--quiet"]
+    with pytest.raises(SystemExit) as end:
+        main(["audit", *options, "--contracts", str(planted), "--json", str(file)])
+    out, _ = capsys.readouterr()
+    assert end.value.code == 1
+    assert "I-14 is violated" in out
+    assert "The history" in out
+    violation = json.loads(file.read_text())["violations"][0]
+    assert violation["property"] == "I-14"
+    assert violation["history"][-1]["result"] == "VIOLATES I-14"
+    assert violation["counterexample"] == str(tmp_path / "counterexample_I-14.py")
+    assert str(planted) in (tmp_path / "counterexample_I-14.py").read_text()

@@ -2,12 +2,10 @@
 
 import json
 import signal
-import subprocess
-import sys
-import time
 
 import pytest
 
+from margincall.audit import tables
 from margincall.audit.properties import registry
 from margincall.cli import auditing, main
 
@@ -98,18 +96,34 @@ def test_verdicts():
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_an_interrupted_run_writes_what_it_did(tmp_path, workers):
+def test_an_interrupted_run_writes_what_it_did(capsys, tmp_path, monkeypatch, workers):
     file = tmp_path / "audit.json"
-    command = [sys.executable, "-m", "margincall.cli", "audit", "--minutes", "5", "--workers", workers]
-    process = subprocess.Popen(
-        [*command, "--setting", "plain", "--json", str(file)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    time.sleep(12)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err.decode()
-    assert b"interrupted" in err
+
+    def interrupt(plan, tally) -> str:
+        if tally.total and not heard:
+            heard.append(tally.total)
+            signal.raise_signal(signal.SIGINT)
+        return ""
+
+    heard = []
+    monkeypatch.setattr(tables, "live_line", interrupt)
+    options = ["--minutes", "20", "--workers", workers, "--setting", "plain", "--json", str(file)]
+    code, out, err = _run(capsys, *options)
+    assert code == 130
+    assert "interrupted" in err
     record = json.loads(file.read_text())
     assert record["interrupted"]
-    assert record["steps"] > 0
-    assert b"Properties" in out
+    assert record["steps"] >= heard[0] > 0
+    assert "Properties" in out
+
+
+def test_a_record_goes_into_the_log(capsys, tmp_path):
+    file, log = tmp_path / "audit.json", tmp_path / "AUDIT.md"
+    log.write_text("# Log\n\n<!-- runs, newest first -->\n")
+    _run(capsys, "--steps", "60", "--setting", "plain", "--json", str(file))
+    code, _, _ = _run(capsys, "log", "--json", str(file), "--to", str(log))
+    assert code == 0
+    assert "steps, seed 1, 1 workers" in log.read_text()
+    log.write_text("no marker")
+    code, _, err = _run(capsys, "log", "--json", str(file), "--to", str(log))
+    assert (code, err.count("\n")) == (2, 1)
