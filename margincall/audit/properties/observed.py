@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from margincall.audit.machine import Machine, Step
 from margincall.audit.operations import options
-from margincall.audit.properties.transition import SWITCHES, TRADES
+from margincall.audit.properties.kinds import SWITCHES, TRADES
 from margincall.audit.world import MARKETS
 from margincall.model import Refused, accounts
 from margincall.model.arithmetic import INDEX_SCALE, NOTIONAL_SCALE, PPM, RATE_SCALE, ceil_div
