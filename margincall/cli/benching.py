@@ -25,7 +25,11 @@ JSON = Path("build/bench/bench.json")
     metavar="FILE",
     help="Where the record goes.",
 )
-@click.option("--update", is_flag=True, help="Write tests/gas/snapshot.json, the reviewed figures.")
+@click.option(
+    "--update",
+    is_flag=True,
+    help="Write tests/gas/snapshot.json, the reviewed figures, and the README's picture.",
+)
 @click.option(
     "--only", multiple=True, metavar="NAME", help="Measure names that contain this; repeat the option."
 )
@@ -41,7 +45,7 @@ def bench(context, json_path, update, only, no_speed, **asked) -> int | None:
     """
     if context.invoked_subcommand:
         return None
-    from margincall.bench import run, snapshot
+    from margincall.bench import picture, run, snapshot
 
     if update and only:
         raise BadInput("--update: not with --only, or the figures that are not measured would go")
@@ -62,6 +66,7 @@ def bench(context, json_path, update, only, no_speed, **asked) -> int | None:
     changed = snapshot.compared(found, partly=bool(only))
     if update:
         snapshot.save(snapshot.figures(found))
+        picture.save(found)
     return _told(changed, update)
 
 
@@ -81,7 +86,7 @@ def _told(changed: list[str], update: bool) -> int:
     if not changed:
         click.echo("gas and bytes are those of tests/gas/snapshot.json")
     elif update:
-        click.echo("tests/gas/snapshot.json was written")
+        click.echo("tests/gas/snapshot.json and the README's picture were written")
     else:
         click.echo("review these, then `margincall bench --update` writes them")
     return int(bool(changed) and not update)
