@@ -24,6 +24,7 @@ from .math import units
 
 TARGET: public(constant(uint256)) = 1_200_000  # ppm of maintenance margin restored
 QUANTA: public(constant(uint256)) = slices.QUANTA
+FEW: constant(uint256) = 24  # words of an account whose least slice is searched to the end
 
 CLEARINGHOUSE: public(immutable(IClearinghouse))
 MARKETS: public(immutable(IMarkets))
@@ -163,7 +164,9 @@ def _slice(
             convex in f, so the same step is repeated from where it led (Newton from the
             left), at most once per tier edge crossed. Whole lots and smallest notionals
             can make that too much: then the last step is bisected, until the quantum
-            before does not reach.
+            before does not reach. Each probe judges the whole account: of a book of more
+            than 24 words it is four at most, which leaves no more than a sixteenth of that
+            step too much and fits a transaction.
     """
     low: uint256 = 0
     high: uint256 = 0
@@ -188,7 +191,7 @@ def _slice(
             return best
     probe: uint256 = high - 1
     for step: uint256 in range(12):
-        if high - low <= 1:
+        if high - low <= 1 or (step == 4 and len(words) > FEW):
             break
         candidate: Slice = self._after(header, words, marks, probe)
         if self._missing(now, candidate) <= 0:

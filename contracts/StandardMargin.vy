@@ -10,9 +10,9 @@
         what equity holds of it, so it backs nothing else, and paid for it is never liquidated;
         an option sold requires, beside its mark,
             max(a * S - out-of-the-money amount, b * S).
-        A dated future is like a perp of its market: it pays by the tier of its own notional. Spot counts
-        less its haircut and requires nothing. Options are valued on the curves of the portfolio
-        rule; their error bound is margin of options sold.
+        A dated future is like a perp of its market: it pays by the tier of its own notional, and so
+        does spot, which counts less its haircut: money may be owed against it. Options are valued on
+        the curves of the portfolio rule; their error bound is margin of options sold.
 """
 
 from snekmate.auth import ownable
@@ -139,7 +139,7 @@ def terms_of(market: uint256) -> Terms:
 @view
 def margin(header: uint256, words: DynArray[uint256, 64]) -> (int256, uint256, uint256, uint256):
     """
-    @notice See IRiskEngine. Notional: of perps, futures and options sold.
+    @notice See IRiskEngine. Notional: of perps, futures, spot that counts and options sold.
     """
     sums: Sums = self._assess(header, words)
     equity: int256 = 0
@@ -242,27 +242,26 @@ def _assess(header: uint256, words: DynArray[uint256, 64]) -> Sums:
             head: uint256 = words[at]
             if book._market(head) != u.market:
                 break
+            outright: int256 = book._forward(head)  # spot that counts, or futures
             if book._expiry(head) == 0:
                 kept: uint256 = units.PPM - staticcall IRiskEngine(PORTFOLIO).haircut(u.market)
-                u.linear += rounding._floor_div(
-                    book._forward(head) * convert(kept, int256), convert(units.PPM, int256)
-                )
+                outright = rounding._floor_div(outright * convert(kept, int256), convert(units.PPM, int256))
+                u.linear += outright
             else:
-                u.linear += book._forward(head)
+                u.linear += outright
                 u.money += book._money(head)
-                futures: int256 = book._forward(head)
                 if book._count(head) == 0:
                     assert block.timestamp < book._expiry(head), "standard: settle first"
                 else:
-                    u, sums, futures = self._options(u, sums, words, at, penalty)
-                if futures != 0:
-                    raw: uint256 = lanes._bits(abs(futures)) * u.price
-                    tier: uint256 = terms._tier(slice(blob.code, terms._offset(u.market), 256), raw)
-                    sums.initial += terms._initial_up(tier, raw)
-                    sums.maintenance += terms._maintenance_up(tier, raw)
-                    sums.deductions += tier >> 176
-                    sums.penalty += rounding._div_up(raw * penalty, units.RATE_SCALE)
-                    sums.raw += raw
+                    u, sums, outright = self._options(u, sums, words, at, penalty)
+            if outright != 0:
+                raw: uint256 = lanes._bits(abs(outright)) * u.price
+                tier: uint256 = terms._tier(slice(blob.code, terms._offset(u.market), 256), raw)
+                sums.initial += terms._initial_up(tier, raw)
+                sums.maintenance += terms._maintenance_up(tier, raw)
+                sums.deductions += tier >> 176
+                sums.penalty += rounding._div_up(raw * penalty, units.RATE_SCALE)
+                sums.raw += raw
             at += book._length(head)
         lots: int256 = u.value * instrument.CONTRACT + u.linear * VALUE
         sums.equity += rounding._floor_div(lots * convert(u.price, int256), VALUE_SCALE) - u.money

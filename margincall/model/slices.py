@@ -16,6 +16,7 @@ from margincall.model.margin import CloseOut
 from margincall.model.markets import TARGET
 
 QUANTA = 1_000
+FEW = 24  # words of an account whose least slice is searched to the end
 
 
 def closed_lots(size: int, mark: int, min_notional: int, quanta: int) -> int:
@@ -52,6 +53,11 @@ class Account:
         self.positions: Positions = state.positions.get(account, ())
         self.words = list(state.books.get(account, ()))
         self.standing = self.without([0] * len(self.positions), self.words)
+
+    @property
+    def length(self) -> int:
+        """Words it is stored in."""
+        return -(-len(self.positions) // 2) + len(self.words)
 
     def without(self, closes: Sequence[int], words: Words) -> CloseOut:
         """The standing with these lots of the perps closed and this book left; cash as it is."""
@@ -119,7 +125,8 @@ class Account:
 
 def choose(account: Account, max_quanta: int) -> Slice:
     """The least slice that restores the target, at most `max_quanta`; everything where equity does not cover
-    the penalty of it. The same steps as the contract's, so the same slice."""
+    the penalty of it. The same steps as the contract's, so the same slice; of an account of more than FEW
+    words the search ends after four probes, so that it fits a transaction."""
     now = account.standing
     whole = account.whole()
     if now.equity < now.penalty:
@@ -143,8 +150,8 @@ def choose(account: Account, max_quanta: int) -> Slice:
         if high == max_quanta:
             return best
     probe = high - 1
-    for _ in range(12):
-        if high - low <= 1:
+    for step in range(12):
+        if high - low <= 1 or (step == 4 and account.length > FEW):
             break
         candidate = account.part(probe)
         if missing(candidate) <= 0:

@@ -1,10 +1,10 @@
 """The margin rule of CROSS accounts that hold a book: position by position, no offsets.
 
-Perps as in `margin`. A dated future is like a perp of its market and pays by the tier of its own notional.
-An option bought requires what equity holds of it, so it backs nothing else and paid for it is never
-liquidated; an option sold requires max(a * S - out-of-the-money amount, b * S) and the curve's error bound
-beside its mark, which equity holds as a debt. Spot counts with
-its haircut and requires nothing. Equity is rounded down, requirements up, position by position.
+Perps as in `margin`. A dated future is like a perp of its market and pays by the tier of its own notional,
+and so does spot, less its haircut: money may be owed against it. An option bought requires what equity
+holds of it, so it backs nothing else and paid for it is never liquidated; an option sold requires
+max(a * S - out-of-the-money amount, b * S) and the curve's error bound beside its mark, which equity holds
+as a debt. Equity is rounded down, requirements up, position by position.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -65,13 +65,15 @@ def legs(words: Sequence[int], risk: Risk, markets: Mapping[int, Market], terms:
     for segment in segments:
         market, expiry = segment.market, segment.expiry
         if not expiry:
+            counted = segment.forward * (PPM - risk.terms[market].haircut) // PPM
+            yield market, _outright(counted, risk.prices[market], markets[market])
             continue
         if not segment.lanes and risk.now >= expiry:
             raise Refused("standard: settle first")
         curve = portfolio.usable(risk, market, expiry) if segment.lanes else None
         price = risk.prices[market]
         if segment.futures:
-            yield market, _future(segment.futures, price, markets[market])
+            yield market, _outright(segment.futures, price, markets[market])
         for name, size in segment.lanes:
             if size > 0:
                 value = option_value(risk, market, curve, name, size)
@@ -109,7 +111,7 @@ def sold(contracts: int, price: int, strike: int, is_put: bool, terms: Terms) ->
     return Leg(initial, maintenance, contracts * CONTRACT * price)
 
 
-def _future(lots: int, price: int, market: Market) -> Leg:
+def _outright(lots: int, price: int, market: Market) -> Leg:
     raw = abs(lots) * price
     maintenance, marginal, _ = cross.closing_costs(market, raw)
     return Leg(cross.initial_up(market, raw), maintenance, raw, deduction=marginal - maintenance)
@@ -132,8 +134,8 @@ def margin(
     now: int,
     max_age: int,
 ) -> Margin:
-    """Equity, IM, MM and notional (perps, futures and options sold) of a cross account with a book.
-    Raises Refused on a stale price or curve."""
+    """Equity, IM, MM and notional (perps, futures, spot that counts, options sold) of a cross account with a
+    book. Raises Refused on a stale price or curve."""
     parts = [leg for _, leg in legs(words, risk, markets, terms)]
     base = cross.margin(cash, positions, markets, now, max_age)
     return Margin(
@@ -154,8 +156,8 @@ def close_out(
     now: int,
     max_age: int,
 ) -> CloseOut:
-    """Equity, MM, slope and penalty: the market's penalty rate on the notional of perps, futures and
-    options sold. Raises Refused on a stale price or curve."""
+    """Equity, MM, slope and penalty: the market's penalty rate on the notional of perps, futures, spot
+    that counts and options sold. Raises Refused on a stale price or curve."""
     parts = list(legs(words, risk, markets, terms))
     equity, maintenance, slope, penalty = cross.close_out(cash, positions, markets, now, max_age)
     for market, leg in parts:

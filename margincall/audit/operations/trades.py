@@ -396,7 +396,8 @@ def _least(machine: Machine, now: int, victim: int, planned: Plan, most: int) ->
             middle = (low + high) // 2
             low, high = (low, middle) if not account.part(middle).after.slope else (middle, high)
         quanta = high
-    less = quanta > 1 and reaches(account.part(quanta - 1))
+    searched = quanta > 1 and account.length <= slices.FEW  # to the end
+    less = searched and reaches(account.part(quanta - 1))
     return reaches(account.part(quanta)), less, standing.equity < standing.penalty
 
 

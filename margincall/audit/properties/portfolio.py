@@ -254,8 +254,9 @@ def i_20_books(machine: Machine, step: Step, old, new) -> None:
 
 
 def i_19_books(machine: Machine, step: Step) -> None:
-    """The slice taken restores Eq >= 1.2 MM (or the caller asked for less), the quantum before it does not;
-    the whole account goes only when Eq < penalty or nothing would stay.
+    """The slice taken restores Eq >= 1.2 MM (or the caller asked for less), the quantum before it does not
+    (of an account of at most 24 words: of others the search is cut short); the whole account goes only when
+    Eq < penalty or nothing would stay.
     """
     facts, plan = step.action.facts, step.result.plan
     least = facts.get("least")

@@ -2,8 +2,10 @@
 
 import pytest
 
+from margincall.chain import Reverted
 from margincall.model import Refused
 from tests.fuzz.mirror import mirror
+from tests.unit.clearinghouse.series import Series
 from tests.unit.clearinghouse.world import USD, world
 from tests.unit.collateral.till import Till
 
@@ -103,13 +105,13 @@ def test_nobody_takes_more_than_he_holds(till):
 
 
 def test_spot_backs_a_perp_with_its_haircut(till):
-    """100 USD and 0.1 BTC less 5 % carry 20 ETH of 80,000 USD, whose transfer margin is 8,000 USD."""
+    """100 USD and 0.1 BTC less 5 % carry 20 ETH of 80,000 USD: a tenth of both is transfer margin."""
     a = till.trader("a", 100)
     till.deposit(a, COIN // 10)
     assert a.summary().equity == (100 + 9_500) * USD
     a.buy("ETH", 20)
-    free = a.summary().equity - 8_000 * USD
-    assert 0 < free < 1_600 * USD
+    free = (a.summary().equity - (8_000 + 950) * USD) * 10 // 9  # what leaves needs no tenth of it
+    assert 0 < free < 700 * USD
     lots = free * 10**8 // (95_000 * USD)  # what may leave, to a lot
     with till.w.refused("margin: below transfer margin"):
         till.contract.send(a.owner.address, "withdraw", a.id, 1, (lots + 10**4) * LOT, a.owner.address)
@@ -233,3 +235,31 @@ def test_what_listing_says(till):
         {"market": 2, "cap": 7, "minimum": 5},
     ]
     assert till.contract.call("listing", 2) == (till.token.address, 10**11, 0, 7, 5)
+
+
+def test_money_owed_against_spot_is_margined(till):
+    """A cross account hands a friend, in trades at the band's edge, as much as the rule lets it owe: what
+    is left is initial margin of its spot, and its first liquidation pays a penalty, without a shortfall."""
+    w, series = till.w, Series(till.w, ("BTC",))
+    a, friend = till.trader("a", 0), w.trader("friend", 400_000)
+    till.deposit(a, 10 * COIN)
+    name, size = series.call(112_000), 9
+    while size:
+        mark = w.protocol.mark_of(name) / 10**6
+        try:
+            a.buy(name, size, price=round(mark + 1_999), against=friend)
+            a.sell(name, size, price=round(max(mark - 1_999, 0)), against=friend)
+        except Reverted:
+            if a.held(name):
+                a.close(name, price=round(mark), against=friend)
+            size //= 2
+    equity, initial, maintenance, _ = w.house.call("margin", a.id, at=w.chain.timestamp)
+    terms = w.market("BTC").terms.tiers[0]
+    assert w.cash(a.id) < -800_000 * USD
+    assert equity >= initial > maintenance >= 900_000 * USD * terms.mmf // 10**6
+    w.jump(BTC=98_000)
+    quanta, _, _, penalty = w.liquidation.call("preview", a.id, at=w.chain.timestamp)
+    assert quanta > 0
+    assert penalty > 0
+    receipt = w.protocol.liquidate(a.id, w.trader("keeper", 5_000_000))
+    assert w.liquidation.events(receipt, "Liquidated")[0].args["shortfall"] == 0

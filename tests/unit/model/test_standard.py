@@ -81,7 +81,7 @@ def test_a_short_option_is_a_debt_and_a_requirement():
     assert got.notional == 3 * S // 10**4
 
 
-def test_a_future_pays_by_the_tier_of_its_notional_and_spot_its_haircut():
+def test_futures_and_spot_pay_by_the_tier_of_their_notional():
     """As a perp of the same size does; its slope too."""
     for lots in (50_000, 5_000_000, -5_000_000):
         book = words(forward=lots, money=11)
@@ -93,7 +93,8 @@ def test_a_future_pays_by_the_tier_of_its_notional_and_spot_its_haircut():
         assert got.equity == lots * S // 10**8 - 11
         perp = cross.close_out(0, [(1, lots, 11)], MARKETS, NOW, AGE)
         assert close_out(0, [], book, risk(), MARKETS, TERMS, NOW, AGE) == perp
-    assert asked(pack([Segment(1, 0, 10_000)])) == (10_000 * S // 10**8, 0, 0, 0)
+    counts = 10_000 * S // 10**8
+    assert asked(pack([Segment(1, 0, 10_000)])) == (counts, counts // 20, counts // 40, counts)
 
 
 def test_a_future_behind_puts_is_seen():

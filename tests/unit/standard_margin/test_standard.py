@@ -61,7 +61,7 @@ def test_an_option_sold_requires_the_formula(kind, away):
         assert got.equity < CASH  # the mark is a debt
 
 
-def test_a_future_is_like_a_perp_and_spot_is_money():
+def test_futures_and_spot_are_like_perps():
     with bench(PLAIN) as b:
         tier = MARKETS[1].terms.tiers[0]
         for lots in (50 * CONTRACT, -50 * CONTRACT):
@@ -70,7 +70,10 @@ def test_a_future_is_like_a_perp_and_spot_is_money():
             got = b.check_standard(CASH, [], fragment(b, FUTURE, 0, lots, entry - 5))
             assert got == (CASH + 5, ceil(raw * tier.imf / 10**6), ceil(raw * tier.mmf / 10**6), raw)
         got = b.check_standard(0, [], fragment(b, SPOT, 0, 10**7))
-        assert got == (2_000 * 10**6 * (10**6 - HAIRCUT) // 10**6, 0, 0, 0)
+        counts = 2_000 * (10**6 - HAIRCUT)  # of one coin at 2,000, money
+        assert got == (counts, ceil(counts * tier.imf / 10**6), ceil(counts * tier.mmf / 10**6), counts)
+        closing = b.ask(b.protocol.standard, "close_out", 0, [], fragment(b, SPOT, 0, 10**7))
+        assert closing[3] == ceil(counts * MARKETS[1].terms.penalty / 10**6)
         assert b.protocol.standard.call("haircut", 2) == HAIRCUT
 
 
@@ -135,9 +138,9 @@ def test_twice_the_book_asks_twice(kind):
             words = b.words()
             once = b.check_standard(0, [], words)
             twice = b.check_standard(0, [], merge(words, words)[0])
-            legs = len(sample.positions)
+            legs, lot = len(sample.positions), sum(b.prices.values()) // 10**8 + 1
             for one, two in zip(once[1:], twice[1:], strict=True):
-                assert abs(two - 2 * one) <= 2 * legs
+                assert abs(two - 2 * one) <= 2 * legs + lot
             lot = sum(1 + price // 10**8 for price in sample.prices.values())
             assert abs(twice.equity - 2 * once.equity) <= lot + legs
 
