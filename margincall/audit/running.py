@@ -23,7 +23,8 @@ from margincall.protocol.artifacts import Artifact, compile_all
 FIRST_EPISODE, LONGEST_EPISODE = 1_000, 10_000
 """Steps: each setting's episodes double from one to the other, so that a short run sees every setting."""
 TELL_EVERY = 200  # steps between two looks at the clock
-ALL = tuple(SETTINGS)
+DEPLOYMENT, BROKEN = "deployment", "broken state"
+"""Names of failures that are no property's: there is no history to shorten."""
 
 
 class Plan(NamedTuple):
@@ -167,8 +168,14 @@ def run_episode(
     except (Violation, Reverted) as error:
         if machine is not None:
             account()
-        found = error if isinstance(error, Violation) else Violation(str(error), "deployment", str(error))
+        found = error if isinstance(error, Violation) else Violation(str(error), DEPLOYMENT, str(error))
         return Failure(found.name, found.detail, str(found), episode, machine.acts if machine else 0)
+    except Exception as error:
+        if not replaced:
+            raise
+        # Other contracts than ours may leave a state that no formula can be evaluated on.
+        said = f"the model fails on what the contracts store: {type(error).__name__}: {error}"
+        return Failure(BROKEN, said, traceback.format_exc(), episode, machine.acts if machine else 0)
     return None
 
 

@@ -136,10 +136,10 @@ def _writable(path: Path) -> None:
 
 def _counterexample(plan, failure, contracts, folder, seconds, say, known: dict) -> str:
     """Shorten a violation, write its test and put both into its part of the record; what to print."""
-    from margincall.audit import counterexample, history, shrinking
+    from margincall.audit import counterexample, history, running, shrinking
 
-    if failure.name == "deployment":
-        return f"The deployment was refused: {failure.detail}"
+    if failure.name in (running.DEPLOYMENT, running.BROKEN):
+        return f"VIOLATED: {failure.name} (setting {failure.episode.setting.name}): {failure.detail}"
     setting = failure.episode.setting
     say(f"{failure.name} is violated after {failure.at_step:,} acts: running them again")
     recorded, violation = history.record(failure.episode, plan.replaced)

@@ -6,10 +6,11 @@ import shutil
 
 import pytest
 
-from margincall.audit import counterexample, history, shrinking
+from margincall.audit import counterexample, history, properties, running, shrinking
 from margincall.audit.machine import Violation
 from margincall.audit.running import Plan, run
 from margincall.audit.settings import SETTINGS
+from margincall.chain import Reverted
 from margincall.cli import main
 from margincall.protocol.artifacts import CONTRACTS
 
@@ -88,3 +89,32 @@ def test_the_command_says_it_all(planted, tmp_path, capsys):
     assert violation["history"][-1]["result"] == "VIOLATES I-14"
     assert violation["counterexample"] == str(tmp_path / "counterexample_I-14.py")
     assert str(planted) in (tmp_path / "counterexample_I-14.py").read_text()
+
+
+def test_a_check_that_runs_now_and_then_is_shortened_too(monkeypatch):
+    """A two-run property that fails where somebody holds BTC: found, shortened and told with its name."""
+
+    def nobody_holds_btc(machine, draw):
+        draw.integer(0, 9)
+        held = [a for a, positions in machine.twin.positions.items() for p in positions if p[0] == 1]
+        machine.need("I-35", not held, lambda: f"{held[0]} holds BTC")
+
+    monkeypatch.setitem(properties._SOMETIMES, "i_35", nobody_holds_btc)
+    failure = run(Plan(2_000, settings=(SETTINGS["plain"],))).failures[0]
+    assert failure.name == "I-35"
+    recorded, violation = history.record(failure.episode, None)
+    assert recorded.probe.name == "i_35"
+    shrunk = shrinking.shrink(recorded, violation, SETTINGS["plain"], None, 120)
+    told = counterexample.explain(shrunk.history, SETTINGS["plain"], None)
+    assert len(shrunk.history.entries) <= 3 < len(recorded.entries)
+    assert "BTC" in told.rows[0].what
+    assert "/BTC" in told.detail or "holds BTC" in told.detail
+
+
+def test_a_deployment_that_is_refused_is_a_failure(monkeypatch):
+    def refuse(*args, **kwargs):
+        raise Reverted("access: not so")
+
+    monkeypatch.setattr(running, "Machine", refuse)
+    failure = run(Plan(100, settings=(SETTINGS["plain"],))).failures[0]
+    assert (failure.name, failure.detail) == (running.DEPLOYMENT, "access: not so")
