@@ -10,6 +10,7 @@ from typing import Any
 
 from margincall.bench import sizes, speed, targets
 from margincall.bench.cases import CASES
+from margincall.bench.cases.liquidations import longest_search
 from margincall.bench.meter import AccessMeter, PartsMeter, Reading, WatchedChain, merge
 from margincall.bench.records import Bench
 from margincall.bench.versions import versions
@@ -93,7 +94,7 @@ def _read(lane: str, case: str, wanted: tuple[str, ...]) -> list[Reading]:
 
 def _limits(bench: Bench) -> dict[str, Any]:
     """Positions of a book that an account may hold; gas of liquidations: of 128 positions under the portfolio
-    rule, whole and half, and the dearest of all accounts."""
+    rule, whole and half, of the dearest account, and of those for which the least slice is long to find."""
 
     def gas(name: str) -> int:
         return bench.find(f"liquidation, {name}").gas
@@ -106,4 +107,5 @@ def _limits(bench: Bench) -> dict[str, Any]:
         "liquidate_max_account_is": dearest.name,
         "liquidate_128_positions_whole": gas("portfolio, 128 positions, full"),
         "liquidate_128_positions_half": gas("portfolio, 128 positions, half, to cross"),
+        "liquidate_longest_search": longest_search(),
     }

@@ -80,6 +80,10 @@ GAS = (
         "Black-76 at every point of the curve in integers; a longer expiry has more points",
     ),
 )
+SEARCH = (
+    "the least slice may take 28 tries, each a margin check of the whole account; who asks for no more than a"
+    " first step takes (half of this account) pays what the dearest account above does"
+)
 SPEED: tuple[tuple[str, tuple[str, ...], float, str, bool], ...] = (
     ("property steps, cross", ("property_steps_a_second", "cross"), 1_000, "a second", True),
     ("property steps, cross, at the very least", ("property_steps_a_second", "cross"), 500, "a second", True),
@@ -113,7 +117,22 @@ def targets(bench: Bench) -> list[Target]:
         for p in GAS
         if p.goal is not None
     ]
-    return [*limits_of(bench), *goals, *(_speed(bench, *promised) for promised in SPEED), *ELSEWHERE]
+    searched = [
+        Target(
+            f"liquidation, largest {engine} account, nothing asked of the slice",
+            TX_GAS,
+            gas,
+            note=SEARCH if gas > TX_GAS else "",
+        )
+        for engine, gas in bench.limits["liquidate_longest_search"].items()
+    ]
+    return [
+        *limits_of(bench),
+        *searched,
+        *goals,
+        *(_speed(bench, *promised) for promised in SPEED),
+        *ELSEWHERE,
+    ]
 
 
 def _figure(promise: Promise, bench: Bench) -> float:

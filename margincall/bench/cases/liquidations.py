@@ -4,9 +4,9 @@ taker holds nothing in the market, the dearest case."""
 from __future__ import annotations
 
 from margincall.bench.cases.options import ENGINES, staged
-from margincall.bench.meter import Meter
+from margincall.bench.meter import AccessMeter, Meter, WatchedChain
 from margincall.bench.stage import PRICE, Stage, count_of, like_eth, many_markets
-from margincall.chain.base import Receipt
+from margincall.chain.base import BLOCK_GAS, Receipt
 from margincall.model.accounts import CROSS
 from margincall.protocol.config import USD, ProtocolSpec
 from margincall.protocol.handle import Account
@@ -101,33 +101,11 @@ def _of_book(stage: Stage, engine: str, kind: str, count: int, expiry: int) -> N
 
 
 def largest(meter: Meter) -> None:
-    """The largest accounts that there can be: 128 options of 8 underlyings and 16 expiries, 48 words of book,
-    beside 32 perps under the standard formula, and one perp of each underlying in portfolio mode."""
-    stage = Stage(meter, like_eth(LARGEST_PERPS), PRICE)
-    underlyings = stage.symbols[:8]
-    expiries = [stage.expiry(days) for days in (20, 30)]
-    for symbol in underlyings:
-        stage.protocol.publish_vols({(symbol, expiry): (0.6,) for expiry in expiries})
-
-    def fresh() -> None:
-        stage.set_prices(PRICE)
-        for expiry in expiries:
-            stage.refresh(expiry, underlyings)
-
-    def sold(name: str, usd: int, engine: str) -> Account:
-        account = stage.account(name, usd, ENGINES[engine])
-        stage.perps(account, stage.account(f"against {name}", RICH), LARGEST[engine], -1)
-        for expiry in expiries:
-            stage.post(account, stage.calls(8, len(underlyings), expiry))
-        return account
-
+    """The largest accounts that there can be."""
+    stage = _Largest(meter)
     for engine, perps in LARGEST.items():
-        fresh()
-        state = sold(f"like {engine}", RICH, engine).summary()
         for kind in (SLICE, HALF, FULL):
-            cash = RICH - (state.equity - int(state.maintenance * EQUITY[kind])) // USD
-            victim = sold(f"{engine} {kind}", cash, engine)
-            fresh()
+            victim = stage.victim(engine, kind, "1")
             facts = {
                 "engine": engine,
                 "positions": 128 + perps,
@@ -135,7 +113,53 @@ def largest(meter: Meter) -> None:
                 "store": "code",
             }
             receipt = _take(stage, kind, victim.id, CROSS)
-            stage.meter.take(f"liquidation, {engine}, the largest account, {kind}", receipt, **facts)
+            meter.take(f"liquidation, {engine}, the largest account, {kind}", receipt, **facts)
+
+
+def longest_search() -> dict[str, int]:
+    """Gas of liquidating the largest account of each rule when the taker asks for all that it may take and
+    its perps are so small that their least notional makes the search for the least slice long. In this
+    process alone: a transaction of a chain may use less gas (EIP-7825)."""
+    stage, found = _Largest(AccessMeter(WatchedChain(keep_logs=False))), {}
+    for engine in LARGEST:
+        victim = stage.victim(engine, SLICE, "0.1")
+        taker = stage.account(f"taker of {engine}", 50_000_000)
+        call = ("liquidate", victim.id, taker.id, 1_000)
+        found[engine] = stage.protocol.liquidation.send(taker.owner.address, *call, gas=BLOCK_GAS).gas_used
+    return found
+
+
+class _Largest(Stage):
+    """128 options of 8 underlyings and 16 expiries, which are 48 words of book, beside 32 perps under the
+    standard formula, and one perp of each underlying in portfolio mode."""
+
+    def __init__(self, meter: Meter) -> None:
+        super().__init__(meter, like_eth(LARGEST_PERPS), PRICE)
+        self.underlyings = self.symbols[:8]
+        self.expiries = [self.expiry(days) for days in (20, 30)]
+        for symbol in self.underlyings:
+            self.protocol.publish_vols({(symbol, expiry): (0.6,) for expiry in self.expiries})
+
+    def victim(self, engine: str, kind: str, size: str) -> Account:
+        """Below maintenance as `kind` needs it, with perps of `size` sold; prices and curves are fresh."""
+        self._fresh()
+        state = self._sold(f"like {engine} {kind}", RICH, engine, size).summary()
+        cash = RICH - (state.equity - int(state.maintenance * EQUITY[kind])) // USD
+        victim = self._sold(f"{engine} {kind}", cash, engine, size)
+        self._fresh()
+        return victim
+
+    def _fresh(self) -> None:
+        self.set_prices(PRICE)
+        for expiry in self.expiries:
+            self.refresh(expiry, self.underlyings)
+
+    def _sold(self, name: str, usd: int, engine: str, size: str) -> Account:
+        account = self.account(name, usd, ENGINES[engine])
+        self.perps(account, self.account(f"against {name}", RICH), LARGEST[engine], f"-{size}")
+        for expiry in self.expiries:
+            self.post(account, self.calls(8, len(self.underlyings), expiry))
+        return account
 
 
 def _sold(stage: Stage, name: str, usd: int, count: int, expiry: int, mode: int) -> Account:
