@@ -351,8 +351,8 @@ def _errors(s0: int256, skew: int256, curvature: int256) -> (int256, int256, int
               (1 + 4*p*p) * (16 + 6u + 1.05*u*u + 2.13e-4*u**4) + 16q(1 + u);
             or, while p <= 1/8, what the raised splines of narrow smiles were seen to be off by:
               the kink is where a spline is centred, so this is one curve of s, p and q;
-            every second sample: what six points leave between them, 9.5e-6*u**6 and 24q(1 + u)
-              more, u <= 20;
+            every second sample: what six points leave between them, 9.5e-6*u**6 and 40q(1 + u)
+              more, u <= 26;
             and what a kink at an end of the smile's clamp costs, where that is reached.
             The inequalities are held against gamma over all of s, p, q and d1 up to p = 3.
             Nothing overflows: s0 >= 2**19, the smile's bounds are the caller's.
@@ -363,7 +363,7 @@ def _errors(s0: int256, skew: int256, curvature: int256) -> (int256, int256, int
     for i: uint256 in range(4):
         v = unsafe_mul(s0, min(HIGH, self._high(reach, steep, curvature))) >> 64
         reach = min(reach, unsafe_add((unsafe_mul(v, unsafe_add(5 * ONE, v >> 1)) >> 64), 1))
-    reach = min(unsafe_add(reach, 4 * STEP if s0 < 4 * STEP else 9 * STEP), 13 * ONE // 10)
+    reach = min(unsafe_add(reach, 4 * STEP if s0 < 3 * STEP else 9 * STEP), 13 * ONE // 10)
     curl: int256 = unsafe_mul(curvature, reach) >> 64
     turn: int256 = reach  # the least m lies at the edge or where the parabola turns
     if curl << 1 > steep:
@@ -408,10 +408,10 @@ def _errors(s0: int256, skew: int256, curvature: int256) -> (int256, int256, int
     if v > 8 * ONE:
         rest = unsafe_add(rest, 2_048 * ONE)
     coarse: int256 = TOO_MUCH
-    if u <= 20 * ONE:
+    if u <= 26 * ONE:
         sixth: int256 = unsafe_div(unsafe_mul(95, unsafe_mul(fourth, square) >> 64), 10**7)
         coarse = unsafe_add(
-            unsafe_add(unsafe_mul(growth, unsafe_add(smooth, sixth)) >> 64, unsafe_mul(40, bend)),
+            unsafe_add(unsafe_mul(growth, unsafe_add(smooth, sixth)) >> 64, unsafe_mul(56, bend)),
             unsafe_add(unsafe_mul(2, kinks), rest)
         ) >> 64
     rest = unsafe_add(rest, kinks)

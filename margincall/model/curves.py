@@ -235,7 +235,7 @@ def errors(s0: int, skew: int, curvature: int) -> tuple[int, int, int]:
     for _ in range(4):
         v = _mul(s0, min(HIGH, high(reach)))
         reach = min(reach, _mul(v, 5 * ONE + (v >> 1)) + 1)
-    reach = min(reach + (4 if s0 < 4 * STEP else 9) * STEP, 13 * ONE // 10)
+    reach = min(reach + (4 if s0 < 3 * STEP else 9) * STEP, 13 * ONE // 10)
     curl = _mul(curvature, reach)
     turn = (steep << 63) // curvature if 2 * curl > steep else reach
     least = ONE - _mul(turn, steep - _mul(curvature, turn))
@@ -258,9 +258,9 @@ def errors(s0: int, skew: int, curvature: int) -> tuple[int, int, int]:
     if v > 8 * ONE:
         rest += 2_048 * ONE
     coarse = TOO_MUCH
-    if u <= 20 * ONE:
+    if u <= 26 * ONE:
         sixth = 95 * _mul(_mul(square, square), square) // 10**7
-        coarse = (_mul(growth, smooth + sixth) + 40 * _mul(q, ONE + u) + 2 * kinks + rest) >> 64
+        coarse = (_mul(growth, smooth + sixth) + 56 * _mul(q, ONE + u) + 2 * kinks + rest) >> 64
     rest += kinks
     narrow = TOO_MUCH
     if p <= ONE // 8:

@@ -20,7 +20,7 @@ OFFSETS = np.arange(-8, 9)  # samples around the middle tap
 SLOPES = [0, 0.01, 0.04, -0.04, 0.125, -0.125, 0.5, -0.5, 1, -1, 3, -3]
 BENDS = [0, 0.3, 2.5, 10]
 FINE = [0.55, 0.7, 0.85, 1, 1.2, 1.5, 2, 3, 6, 20, 100, 800]  # widths in steps
-COARSE = [4, 4.3, 4.6, 5, 6, 10, 30, 200, 800]
+COARSE = [3.05, 3.1, 3.2, 3.3, 3.5, 3.7, 4, 4.3, 4.6, 5, 6, 10, 30, 200, 800]
 TINY = [
     0.001,
     0.02,
@@ -113,9 +113,9 @@ def test_bound_with_every_second_sample(steps, parity):
         for q in BENDS:
             error, width = seen(steps * G, p, q, parity)
             u = 1 / width if width else np.inf
-            if u <= 20:
+            if u <= 26:
                 sixth = (1 + 4 * p * p) * 9.5e-6 * u**6
-                assert error <= 0.99 * (smooth(u, p) + sixth + 40 * q * (1 + u))
+                assert error <= 0.99 * (smooth(u, p) + sixth + 56 * q * (1 + u))
 
 
 def raised(lanes):
@@ -183,7 +183,7 @@ def test_kernels_of_the_splines():
 
 @pytest.mark.parametrize(
     ("days", "atm", "most"),
-    [(30, 0.6, 0.108), (30, 0.2, 0.131), (7, 0.7, 0.119), (180, 0.5, 0.104), (2, 0.35, 0.28),
+    [(30, 0.6, 0.108), (30, 0.2, 0.19), (7, 0.7, 0.119), (180, 0.5, 0.104), (2, 0.35, 0.28),
      (1, 0.6, 0.22), (1, 0.35, 0.58), (0.5, 0.6, 0.4)],
 )  # fmt: skip
 def test_err_stays_small(days, atm, most, record_property):

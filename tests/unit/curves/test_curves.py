@@ -162,3 +162,29 @@ def test_gas_of_a_refresh(in_slots, record_property):
         "summary", f"refresh in {'slots' if in_slots else 'code'}: 30, 7, 180, 1, 401 days {seen}"
     )
     assert max(seen) <= (1_400_000 if in_slots else 820_000)
+
+
+def test_the_dearest_refresh_stays_within_its_limit(record_property):
+    """Steep smiles that reach far, the narrowest row just too narrow for every second point and just wide
+    enough. PortfolioMargin's own reads are some 20,000 more (tests/gas/snapshot.json)."""
+    chain = EmbeddedChain(timestamp=NOW - 1_000, exact_gas=True)
+    owner = chain.accounts[0]
+    curves = chain.deploy(artifact("CurvesHarness"), chain.deploy(artifact("Pricing")).address, sender=owner)
+    curves.send(owner, "set_curves", curves.address, HOUR, False)
+    seen = {}
+    for i, (days, atm) in enumerate(
+        (
+            (1, 900_000),
+            (1, 1_000_000),
+            (3, 600_000),
+            (7, 450_000),
+            (10, 300_000),
+            (10, 400_000),
+            (25, 200_000),
+        )
+    ):
+        now = NOW + 10 * i
+        curves.send(owner, "publish", BTC, now + days * DAY, atm, -500_000, 1_500_000)
+        seen[days, atm] = curves.send(owner, "refresh", BTC, now + days * DAY, at=now).gas_used
+    assert max(seen.values()) <= 920_000
+    record_property("summary", f"the dearest refreshes in code: {seen}")
