@@ -67,7 +67,7 @@ class Grown(NamedTuple):
         """The largest account, and what stops it there."""
         by_gas = self.fits_transaction
         if self.most is not None and self.most <= by_gas:
-            return self.most, "contracts' limit"
+            return self.most, "limit"
         return int(by_gas), "gas"
 
     @property

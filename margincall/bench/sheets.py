@@ -128,11 +128,11 @@ def targets(bench: Bench) -> Sheet:
     """Promised numbers; a note that several missed ones share is told once."""
     rows, notes = [], {}
     for target in bench.targets:
-        bound = "at least " if target.at_least else "at most "
+        bound = "≥" if target.at_least else "≤"
         met = {True: "yes", False: "no", None: "not measured"}[target.met]
         measured = "" if target.measured is None else f"{target.measured:,.10g}"
         off = percent(abs(target.measured / target.target - 1)) if target.met is False else ""
-        rows.append((target.name, f"{bound}{target.target:,.10g} {target.unit}".strip(), measured, met, off))
+        rows.append((target.name, f"{bound} {target.target:,.10g} {target.unit}".strip(), measured, met, off))
         if target.note:
             notes.setdefault(_OVER.sub("", target.note), []).append(target.name)
     title = f"Targets: {sum(t.met is True for t in bench.targets)} of {len(bench.targets)} met"
@@ -192,7 +192,8 @@ def _growth_notes(bench: Bench, found: list[Grown]) -> Iterable[str]:
     yield (
         "Fit a transaction: the positions at which, by the fit, a check alone with 21,000 of intrinsic gas "
         f"fills {TRANSACTION_GAS:,} gas (EIP-7825); far beyond what was measured it is an extrapolation. A "
-        "trade judges two accounts, a liquidation asks for several slices. A block: 60M gas."
+        "trade judges two accounts, a liquidation asks for several slices. Largest account: by gas, or by "
+        "the contracts' limit where that binds first. A block: 60M gas."
     )
     yield (
         "A position and scenario: the fit's gas of a position over the number of scenarios. What a position "

@@ -56,7 +56,7 @@ def test_rules_and_their_ends():
     ours = rules["portfolio margin, code"]
     assert (ours.fit.start, ours.fit.each) == pytest.approx((START + UNDERLYING, EACH))
     assert ours.fits_transaction == pytest.approx((TRANSACTION_GAS - INTRINSIC - START - UNDERLYING) / EACH)
-    assert ours.largest == (128, "contracts' limit")
+    assert ours.largest == (128, "limit")
     assert ours.position_and_scenario == pytest.approx(EACH / 24)
     assert ours.block_share(64) == ours.points[64] / 60_000_000
     theirs = rules["Derive PMRM"]
@@ -68,7 +68,7 @@ def test_rules_and_their_ends():
 def test_where_no_limit_binds_first():
     line = fit({1: 1_001_000, 2: 2_001_000})
     assert Grown("", True, 0, {}, line, 128).largest == (16, "gas")
-    assert Grown("", True, 0, {}, line, 16).largest == (16, "contracts' limit")
+    assert Grown("", True, 0, {}, line, 16).largest == (16, "limit")
 
 
 def test_a_plane_over_underlyings():

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from margincall.bench import draw, picture, repricing, sheets, story
+from margincall.bench import draw, picture, repricing, sheets, snapshot, story
 from margincall.bench.peers import read_peers
 from margincall.bench.records import Bench
 from margincall.bench.whatif import Schedule
@@ -50,8 +50,8 @@ def test_the_first_table():
 def test_targets_say_what_was_missed():
     sheet = sheets.targets(bench())
     assert sheet.title == "Targets: 2 of 4 met"
-    assert sheet.rows[1] == ("check", "at most 100,000 gas", "178,000", "no", "78.0%")
-    assert sheet.rows[3] == ("steps", "at least 1,000 a second", "1,234.5", "yes", "")
+    assert sheet.rows[1] == ("check", "≤ 100,000 gas", "178,000", "no", "78.0%")
+    assert sheet.rows[3] == ("steps", "≥ 1,000 a second", "1,234.5", "yes", "")
     assert sheet.notes == ("check; larger check: tried and not reached.",)
 
 
@@ -92,7 +92,7 @@ def test_the_record_is_json_and_restates_everything():
     assert found["what_if"]["gas"].keys() == {m.name for m in bench().measurements}
     assert found["growth"]["portfolio margin, code"]["largest"] == {
         "positions": 128,
-        "because": "contracts' limit",
+        "because": "limit",
     }
     assert found["underlyings"]["underlying"] == pytest.approx(30_000)
 
@@ -143,3 +143,13 @@ def test_a_picture_carries_its_figures():
     assert picture.drawn(picture.shown(text)) == text
     with pytest.raises(ValueError, match="carries no figures"):
         picture.shown("<svg></svg>")
+
+
+def test_what_is_named_is_measured():
+    """A picture's bars, a price's rows and what stands beside a peer's operation do not fall out unseen."""
+    recorded = snapshot.load()
+    assert set(story.OPERATIONS_SHOWN) <= recorded["operations"].keys()
+    assert set(story.CHECKS_SHOWN) <= recorded["checks"].keys()
+    ours = {one.ours for system in read_peers().systems for one in system.operations} - {""}
+    assert len(ours) > 5
+    assert ours <= recorded["operations"].keys()
