@@ -33,7 +33,9 @@ def _refused(capsys, *args: str) -> str:
     return err
 
 
-@pytest.mark.parametrize("command", [[], ["demo"], ["replay"], ["deploy"], ["keeper"]])
+@pytest.mark.parametrize(
+    "command", [[], ["demo"], ["replay"], ["bench"], ["bench", "report"], ["deploy"], ["keeper"]]
+)
 def test_help_explains_itself(capsys, command):
     code, out, _ = _run(capsys, *command, "--help")
     assert code == 0
