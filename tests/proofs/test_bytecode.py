@@ -10,7 +10,7 @@ from tests.lemmas.code import references
 from tests.proofs.bytecode import HARNESS, Proof, prove
 
 LIST = ROOT / "tests" / "PROOFS.md"
-HARNESSES = ("Packing", "Rounding", "Storage", "Authority")
+HARNESSES = ("Packing", "Rounding", "Storage", "Authority", "Terms", "Gate")
 
 
 def checks(harness: str) -> list[str]:
@@ -32,6 +32,7 @@ def test_bytecode(harness, name, record_property):
 
 
 OWNED = "    ownable._check_owner()\n"
+AGE = "    self._set_max_age(max_age)"
 PLANTED = [
     (
         "Packing",
@@ -70,6 +71,15 @@ PLANTED = [
         "Access.vy",
         "~((2**56 - 1) << 8)",
         "~((2**56 - 1) << 9)",
+    ),
+    ("Terms", "check_accepted_fees", "markets/listing.vy", "min_notional < 2**48", "min_notional < 2**49"),
+    ("Terms", "check_only_the_owner_sets_the_age", "markets/listing.vy", OWNED + AGE, AGE),
+    (
+        "Gate",
+        "check_only_the_owner_of_access",
+        "access/gate.vy",
+        "msg.sender == staticcall ACCESS.owner()",
+        "True",
     ),
     ("Authority", "check_a_delegate", "Access.vy", "timestamp <= granted", "timestamp < granted"),
 ]
