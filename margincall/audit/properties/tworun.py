@@ -48,7 +48,9 @@ def i_10_reduce(machine: Machine, draw) -> None:
     held = machine.plain()
     if not held or not machine.fresh(machine.chain.timestamp, 8):
         return
-    account = draw.choice(held)
+    # What is left is judged only below initial margin, where other positions stay.
+    close = [a for a in held if len(twin.positions[a]) > 1 and _is_close(machine, a)]
+    account = draw.choice(close) if close and draw.chance(80) else draw.choice(held)
     market, size, _ = draw.choice(twin.positions[account])
     known = twin.markets[market]
     if known.terms.status != 1 or known.in_grace(machine.chain.timestamp):
@@ -67,6 +69,12 @@ def i_10_reduce(machine: Machine, draw) -> None:
     with probe.undone(machine, "I-38"):
         probe.open_doors(machine)
         _reduce_in_a_pause(machine, account, market, size)
+
+
+def _is_close(machine: Machine, account: int) -> bool:
+    """Whether an account is solvent and below initial margin."""
+    found = machine.margin_of(account, machine.chain.timestamp)
+    return found is not None and 0 < found.equity < found.initial
 
 
 def _reduce_in_a_pause(machine: Machine, account: int, market: int, size: int) -> None:
