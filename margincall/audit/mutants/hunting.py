@@ -45,6 +45,7 @@ def rates(setting: str, exact: bool) -> dict[str, int]:
         name: rate if name in properties.WITH_OPTIONS else max(rate // 6, 5)
         for name, rate in properties.rates(SETTINGS[setting]).items()
     }
+    often["i_13_lens"] = 15
     if not exact:
         often.pop("i_14", None)
     return often

@@ -21,6 +21,7 @@ from margincall.audit.properties import (
     state,
     transition,
     tworun,
+    views,
 )
 from margincall.audit.settings import Setting
 from margincall.chain.base import Reverted
@@ -61,7 +62,7 @@ _SOMETIMES = {
     for module in (tworun, economic, rule)
     for name in RATES | WITH_OPTIONS
     if hasattr(module, name)
-}
+} | {"i_13_lens": views.i_13_lens}
 
 
 def rates(setting: Setting) -> dict[str, int]:
