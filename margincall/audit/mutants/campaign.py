@@ -19,7 +19,7 @@ from margincall.protocol.artifacts import CONTRACTS, ROOT, CompileError
 
 RESULTS = ROOT / "build" / "mutants" / "generic.jsonl"
 PATIENCE = 120
-"""Seconds after which a mutant that neither ends nor fails counts as noticed: the run hangs on it."""
+"""Seconds of process time after which a mutant that neither ends nor fails counts as noticed: it hangs."""
 INVALID, EQUIVALENT, KILLED, SURVIVED = "invalid", "equivalent", "killed", "survived"
 
 
@@ -170,14 +170,14 @@ def run(
 
 
 class _alarm:
-    """Raises TimeoutError in the block after PATIENCE seconds."""
+    """Raises TimeoutError in the block after PATIENCE seconds of process time."""
 
     def __enter__(self) -> None:
-        signal.signal(signal.SIGALRM, _ring)
-        signal.alarm(PATIENCE)
+        signal.signal(signal.SIGPROF, _ring)
+        signal.setitimer(signal.ITIMER_PROF, PATIENCE)
 
     def __exit__(self, *exception) -> None:
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 def _ring(number, frame) -> None:

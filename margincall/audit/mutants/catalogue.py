@@ -22,7 +22,8 @@ OWN = "OWN-"
 
 class Row(NamedTuple):
     """A planted bug; `reason` says why one does not apply, else `changes` plant it. `contracts`: compile
-    these with the change, the others without; None: all that hold a changed file."""
+    these with the change, the others without; None: all that hold a changed file. `focus`, `often`: see
+    `hunting.Run`."""
 
     id: str
     defect: str
@@ -33,6 +34,8 @@ class Row(NamedTuple):
     changes: tuple[Change, ...]
     reason: str
     contracts: tuple[str, ...] | None
+    focus: str
+    often: str
 
 
 @cache
@@ -74,4 +77,6 @@ def _row(name: str, entry: dict, file: str) -> Row:
         planted,
         reason,
         contracts and tuple(contracts),
+        entry.get("focus", ""),
+        entry.get("often", ""),
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from margincall.audit import properties
 from margincall.audit.draw import RandomDraw
 from margincall.audit.machine import Machine, Violation
+from margincall.audit.operations import admin, expiries, money, options, prices, trades
 from margincall.audit.settings import SETTINGS
 from margincall.chain.base import ChainError, Reverted
 from margincall.protocol.artifacts import Artifact
@@ -23,11 +24,14 @@ NO_DEPLOYMENT = "I-40"
 
 
 class Run(NamedTuple):
-    """One history to look at: a setting's name, a seed, steps."""
+    """One history to look at: a setting's name, a seed, steps. `focus`: an operation of FOCUSED that is drawn
+    two times in five; `often`: a two-run property that is checked every few steps."""
 
     setting: str
     seed: int
     steps: int
+    focus: str = ""
+    often: str = ""
 
 
 class Kill(NamedTuple):
@@ -37,6 +41,34 @@ class Kill(NamedTuple):
     steps: int
     setting: str
     text: str
+
+
+FOCUSED: dict[str, Callable] = {
+    "parameters": admin.parameters,
+    "edge": trades.edge,
+    "switch": trades.switch_to_cross,
+    "poke": expiries.poke,
+    "settle": expiries.settle,
+    "option": options.trade,
+    "reduce option": options.reduce,
+    "spot": options.deposit_spot,
+    "move": money.move_margin,
+    "withdraw": money.withdraw,
+    "silence": prices.silence,
+    "pause": admin.pause,
+}
+
+
+def deployed(run: Run, replaced: Mapping[str, Artifact], exact: bool, found: dict | None = None) -> Machine:
+    """The machine of a run."""
+    often = rates(run.setting, exact)
+    if run.often:
+        often[run.often] = 6
+    machine = Machine(SETTINGS[run.setting], often, replaced, exact, found)
+    if run.focus:
+        wanted, pick = FOCUSED[run.focus], machine._pick
+        machine._pick = lambda m, draw: (wanted if draw.chance(40) else pick)(m, draw)
+    return machine
 
 
 def rates(setting: str, exact: bool) -> dict[str, int]:
@@ -57,7 +89,7 @@ def hunt(replaced: Mapping[str, Artifact], runs: Sequence[Run], exact: bool) -> 
     for run in runs:
         machine = None
         try:
-            machine = Machine(SETTINGS[run.setting], rates(run.setting, exact), replaced, exact)
+            machine = deployed(run, replaced, exact)
             draw = RandomDraw(run.seed)
             while machine.steps < run.steps:
                 machine.step(draw)
@@ -84,7 +116,7 @@ def killers(replaced: Mapping[str, Artifact], runs: Sequence[Run]) -> dict[str, 
     for run in runs:
         noted: dict[str, int] = {}
         try:
-            machine = Machine(SETTINGS[run.setting], rates(run.setting, False), replaced, False, noted)
+            machine = deployed(run, replaced, False, noted)
             draw = RandomDraw(run.seed)
             failures, last = 0, run.steps
             while machine.steps < min(run.steps, last) and failures < 20:

@@ -54,7 +54,11 @@ def runs(file: str) -> tuple[Run, ...]:
 
 def of_row(row: Row) -> tuple[Run, ...]:
     """The histories that look at a planted bug: some of each setting that it names."""
-    return tuple(Run(name, 31 + i, STEPS_OF_ROW[name == "portfolio"]) for i in (0, 1) for name in row.runs)
+    return tuple(
+        Run(name, 31 + i, STEPS_OF_ROW[name == "portfolio"], row.focus, row.often)
+        for i in (0, 1)
+        for name in row.runs
+    )
 
 
 @cache
