@@ -78,7 +78,9 @@ class ProtocolSpec(NamedTuple):
     signers: int = 3
     quorum: int = 2
     dials: DialSettings = DEFAULT_DIALS
-    curve_window: int = 3_600  # seconds a value curve is usable
+    # seconds a value curve is usable: in it a level may move by three steps of a vol report, and no more than
+    # the scenarios move it, or risk could be opened on a curve that the surface has left behind
+    curve_window: int = 900
 
     def market(self, symbol: str) -> MarketSpec:
         """The market of a symbol. Raises ValueError for an unknown one."""
