@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -18,6 +19,7 @@ from margincall.chain.base import TX_GAS, Chain, ChainError, Log, Receipt, Rever
 MAX_FEE = 20 * 10**9  # wei a gas; given, so that the node looks no fee up
 RICH = 10**22  # wei
 TIMEOUT = 60  # seconds
+TRACE_TIMEOUT = 600  # a million opcodes take Anvil two seconds, more where the machine is busy
 Step = tuple[str, int, int, int]
 """Of a trace: opcode, depth (from 1), gas left before it, what the node says that it cost."""
 
@@ -121,18 +123,18 @@ class NodeChain(Chain):
             return []
         return [_log(raw) for raw in self._ask("eth_getLogs", query)]
 
-    def trace_last(self) -> tuple[bytes, list[Step]]:
+    def trace_last(self) -> tuple[bytes, Iterator[Step]]:
         """Calldata of the last block's transaction and the opcodes it ran: it is run again in the state
         before it. Anvil over HTTP only."""
         [raw] = self._ask("eth_getBlockByNumber", "latest", True)["transactions"]
         tx = {key: raw[key] for key in ("from", "to", "input", "gas")}
         return bytes.fromhex(raw["input"][2:]), self._trace(tx, self._block - 1)
 
-    def trace_call(self, to: str, data: bytes) -> list[Step]:
+    def trace_call(self, to: str, data: bytes) -> Iterator[Step]:
         """The opcodes that a call runs in the present state. Anvil over HTTP only."""
         return self._trace({"to": to, "data": _hex(data), "gas": hex(TX_GAS)}, self._block)
 
-    def _trace(self, tx: dict, block: int) -> list[Step]:
+    def _trace(self, tx: dict, block: int) -> Iterator[Step]:
         at = {"time": hex(self._timestamp), "number": hex(self._block)}
         options = dict.fromkeys(
             ("disableStorage", "disableMemory", "disableStack", "disableReturnData"), True
@@ -141,17 +143,15 @@ class NodeChain(Chain):
         request = {"jsonrpc": "2.0", "id": 1, "method": "debug_traceCall", "params": params}
         body, kind = json.dumps(request).encode(), {"Content-Type": "application/json"}
         try:
-            with urlopen(Request(self.url, body, kind), timeout=TIMEOUT) as answer:
+            with urlopen(Request(self.url, body, kind), timeout=TRACE_TIMEOUT) as answer:
                 text = answer.read()
         except OSError as error:
             raise ChainError(f"{self.url} gave no trace ({error})") from None
-        # A million opcodes: as JSON they would take ten times as long and as much memory.
-        steps = [
-            (op.decode(), int(depth), int(gas), int(cost)) for op, gas, cost, depth in _STEP.findall(text)
-        ]
-        if not steps:
+        if not _STEP.search(text):
             raise ChainError(f"{self.url} gave no trace: {text[:120].decode(errors='replace')}")
-        return steps
+        # Millions of opcodes: as JSON they would take ten times as long and as much memory.
+        found = (step.groups() for step in _STEP.finditer(text))
+        return ((op.decode(), int(depth), int(gas), int(cost)) for op, gas, cost, depth in found)
 
     def refresh(self) -> None:
         head = self._ask("eth_getBlockByNumber", "latest", False)
