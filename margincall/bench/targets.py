@@ -81,8 +81,8 @@ GAS = (
     ),
 )
 SEARCH = (
-    "the least slice may take 28 tries, each a margin check of the whole account; who asks for no more than a"
-    " first step takes (half of this account) pays what the dearest account above does"
+    "the least slice takes several tries, each a margin check of the whole account; who asks for no more than"
+    " the first try takes (half of this account) pays for one: see liquidation, standard, the largest account, half"
 )
 SPEED: tuple[tuple[str, tuple[str, ...], float, str, bool], ...] = (
     ("property steps, cross", ("property_steps_a_second", "cross"), 1_000, "a second", True),
