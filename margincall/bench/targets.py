@@ -82,7 +82,7 @@ GAS = (
 )
 SEARCH = (
     "the least slice takes several tries, each a margin check of the whole account; who asks for no more than"
-    " the first try takes (half of this account) pays for one: see liquidation, standard, the largest account, half"
+    " the first try takes pays for one (liquidation, standard, the largest account, half)"
 )
 SPEED: tuple[tuple[str, tuple[str, ...], float, str, bool], ...] = (
     ("property steps, cross", ("property_steps_a_second", "cross"), 1_000, "a second", True),
