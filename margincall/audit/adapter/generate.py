@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 
 from margincall.audit.adapter.properties import PROBES, applies
-from margincall.audit.adapter.properties.runs import clamp, keeper_account
+from margincall.audit.adapter.properties.acts import clamp, keeper_account
 from margincall.audit.adapter.properties.state import bound
 from margincall.audit.adapter.protocol import Account, Ageing
 from margincall.audit.adapter.run import STRANGER, Call, Run

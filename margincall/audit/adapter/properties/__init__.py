@@ -4,7 +4,7 @@ the ids that cannot, with the reason.
 
 from __future__ import annotations
 
-from margincall.audit.adapter.properties import liquidation, runs, state, transition
+from margincall.audit.adapter.properties import liquidation, rounding, runs, state, transition
 from margincall.audit.adapter.run import Run, Step
 
 NEEDS = {
@@ -30,7 +30,7 @@ NOT_EXPRESSIBLE = {
 """Ids that no adapter can express."""
 
 STEP = (*state.EVERY, *transition.EVERY)
-PROBES = {check.__name__: check for check in runs.PROBES}
+PROBES = {check.__name__: check for check in (*runs.PROBES, *rounding.PROBES)}
 ALL = tuple(f"I-{i:02d}" for i in range(1, 41))
 
 

@@ -3,80 +3,25 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 
+from margincall.audit.adapter.properties.acts import (
+    clamp,
+    close,
+    do,
+    fund_keeper,
+    holders,
+    keeper_account,
+    later,
+    reducible,
+    traders_of,
+    wealth,
+)
 from margincall.audit.adapter.properties.liquidation import penalty
 from margincall.audit.adapter.properties.state import bound
 from margincall.audit.adapter.protocol import Account, Liquidatable, Withdrawable
 from margincall.audit.adapter.run import BLOCK_HALF, Call, Run
 
 PPM = 10**6
-
-
-# ---------------------------------------------------------------- helpers
-
-
-def holders(run: Run, *, healthy: bool) -> list[Account]:
-    """Accounts with positions, healthy or below maintenance."""
-    seen = run.state.accounts.items()
-    return [a for a, s in seen if not s.flat and s.margin is not None and (s.health >= 0) == healthy]
-
-
-def keeper_account(run: Run, pool: int) -> Account | None:
-    """The keeper's account that backs positions of a pool."""
-    own = [a for a in run.adapter.accounts if a.trader == run.keeper]
-    return next((a for a in own if a.pool == pool), None) or next((a for a in own if a.pool == -1), None)
-
-
-def fund_keeper(run: Run, account: Account, notional: int) -> None:
-    """Enough for the keeper to take a notional on, whatever state his account is in."""
-    margin = run.adapter.margin(account)
-    lacking = max(0, margin.initial - margin.equity) if margin else 0
-    run.attempt(Call("deposit", (account, notional + lacking + run.adapter.money)))
-
-
-def do(run: Run, kind: str, *args) -> str:
-    """A call on the copy; the reason of a refusal."""
-    call = Call(kind, args)
-    reason, _ = run.attempt(call)
-    if not reason and kind == "set_price":
-        run.prices[args[0]] = args[1]
-    run.state = run.read()
-    return reason
-
-
-def close(run: Run, account: Account, market: int, size: int | None = None) -> str:
-    """Close (a part of) a position at the mark, against the keeper."""
-    held = run.state.accounts[account].sizes[market]
-    size = abs(held) if size is None else size
-    other = keeper_account(run, account.pool if account.pool >= 0 else market)
-    if other is None or other == account:
-        return "(nobody to trade with)"
-    worth = -(-size * run.prices[market] // run.adapter.markets[market].scale)
-    fund_keeper(run, other, 2 * worth)
-    sides = (other, account) if held > 0 else (account, other)
-    return do(run, "trade", market, *sides, size, run.prices[market])
-
-
-def later(run: Run, calls: int) -> None:
-    """Let the time pass that as many calls take: what time does to an account is not theirs."""
-    if run.adapter.accrues:
-        do(run, "wait", calls)
-
-
-def traders_of(run: Run, count: int, rng: random.Random) -> list[int]:
-    return rng.sample(range(run.keeper), min(count, run.keeper))
-
-
-def reducible(run: Run) -> list[tuple[Account, int]]:
-    keeper = run.keeper
-    return [
-        (a, m)
-        for a in holders(run, healthy=True)
-        if a.trader != keeper
-        for m, size in enumerate(run.state.accounts[a].sizes)
-        if size
-    ]
 
 
 # ---------------------------------------------------------------- accounting
@@ -319,7 +264,7 @@ def i_17(run: Run, seed: int) -> None:
             return
         with run.on_copy():
             later(run, 1)
-            before = _wealth(run, {run.keeper})
+            before = wealth(run, {run.keeper})
         insolvent = run.state.accounts[account].equity < 0
         reason, receipt = run.attempt(Call("liquidate", (run.keeper, account, 1_000)))
         run.need(
@@ -330,7 +275,7 @@ def i_17(run: Run, seed: int) -> None:
         gas = receipt.gas_used if receipt else 0
         run.need(gas <= BLOCK_HALF, f"liquidating {account} takes too much gas", gas=gas)
         run.state = run.read()
-        payoff = _wealth(run, {run.keeper}) - before
+        payoff = wealth(run, {run.keeper}) - before
         eps = run.adapter.rounding * (1 + len(run.prices))
         # Whose position was on the winning side of an insolvent victim bears his share (I-26).
         run.need(payoff >= -eps or insolvent, "liquidating costs the liquidator", payoff=payoff)
@@ -372,7 +317,7 @@ def i_22(run: Run, seed: int) -> None:
     if len(pair) < 2 or any(not run.state.accounts[a].flat for a in own) or run.stale():
         return
     with run.on_copy():
-        before, traded = _wealth(run, set(pair)), 0
+        before, traded = wealth(run, set(pair)), 0
         for _ in range(14):
             account = rng.choice(own)
             others = [a for a in own if a.trader != account.trader and a.pool == account.pool]
@@ -386,7 +331,7 @@ def i_22(run: Run, seed: int) -> None:
                 do(run, "liquidate", rng.choice(others).trader, account, 1_000)
             elif run.state.accounts[account].margin:
                 do(run, "withdraw", account, max(0, bound(run, run.state.accounts[account])))
-        gained = _wealth(run, set(pair)) - before
+        gained = wealth(run, set(pair)) - before
     if traded:
         run.need(gained <= 0, "a coalition gained by itself", traders=pair, gained=gained)
 
@@ -399,120 +344,6 @@ def _trade(run: Run, market: int, one: Account, two: Account, rng: random.Random
     return market, one, two, size, mark + rng.choice((-gap, 0, gap))
 
 
-def _wealth(run: Run, traders: set[int]) -> int:
-    own = [s for a, s in run.state.accounts.items() if a.trader in traders]
-    return sum(s.equity or 0 for s in own) + sum(run.state.wallets[t] for t in traders)
-
-
-# ---------------------------------------------------------------- rounding, pause
-
-
-def i_35_money(run: Run, seed: int) -> None:
-    """deposit(x), withdraw(x): the wallet ends no higher and the equity no higher."""
-    rng = random.Random(seed)
-    account = rng.choice(list(run.state.accounts))
-    wallet = run.state.wallets[account.trader]
-    amount = rng.choice((1, 3, run.adapter.money, run.adapter.money + 1))
-    with run.on_copy():
-        later(run, 2)
-        seen = run.state.accounts[account]
-    with run.on_copy():
-        if do(run, "deposit", account, amount) or do(run, "withdraw", account, amount):
-            return
-        gained = run.state.wallets[account.trader] - wallet
-        more = (run.state.accounts[account].equity or 0) - (seen.equity or 0)
-    run.need(gained <= 0 and gained + more <= 0, "a round trip of money gains", wallet=gained, equity=more)
-
-
-def i_35_trip(run: Run, seed: int) -> None:
-    """Open and close at one price: equity ends no higher."""
-    rng = random.Random(seed)
-    flat = [
-        a for a, s in run.state.accounts.items() if s.flat and (s.equity or 0) > 0 and a.trader != run.keeper
-    ]
-    if not flat or run.stale():
-        return
-    account = rng.choice(flat)
-    market = account.pool if account.pool >= 0 else rng.randrange(len(run.prices))
-    other = keeper_account(run, market)
-    if other is None:
-        return
-    before = run.state.accounts[account].equity
-    with run.on_copy():
-        fund_keeper(run, other, 100 * before)
-        size = before * run.adapter.markets[market].scale * rng.choice((1, 3, 7)) // run.prices[market]
-        sides = (account, other) if rng.random() < 0.5 else (other, account)
-        if (
-            size <= 0
-            or do(run, "trade", market, *sides, size, run.prices[market])
-            or close(run, account, market)
-        ):
-            return
-        gained = run.state.accounts[account].equity - before
-    run.need(gained <= 0, f"a round trip in market {market} gains", size=size, gained=gained)
-
-
-def i_35_pieces(run: Run, seed: int) -> None:
-    """Closing in n pieces never leaves more than closing at once (where time alone changes nothing)."""
-    found = reducible(run)
-    if not found or run.stale() or run.adapter.accrues:
-        return
-    rng = random.Random(seed)
-    account, market = rng.choice(found)
-    size = abs(run.state.accounts[account].sizes[market])
-    if size < 4:
-        return
-    cuts = sorted(rng.randrange(1, size) for _ in range(rng.choice((1, 3, 6))))
-    left = []
-    for pieces in ([size], [b - a for a, b in zip([0, *cuts], [*cuts, size], strict=True) if b > a]):
-        with run.on_copy():
-            if any(close(run, account, market, piece) for piece in pieces):
-                return
-            left.append(run.state.accounts[account].equity)
-    run.need(left[1] <= left[0], f"{account} gains by closing in pieces", once=left[0], pieces=left[1])
-
-
-def i_38_pause(run: Run, seed: int) -> None:
-    """Paused: deposits and reductions succeed, or liquidation is blocked too."""
-    found = reducible(run)
-    if not found or run.stale() or run.paused:
-        return
-    account, market = random.Random(seed).choice(found)
-    with run.on_copy():
-        if do(run, "set_paused", True):
-            return
-        run.paused = True
-        shut = [what for what, act in _ways_out(run, account, market) if act()]
-        if not shut:
-            run.need(True, "")
-            return
-        bad = [a for a in holders(run, healthy=False) if a.trader != run.keeper]
-        if bad:
-            reason = do(run, "liquidate", run.keeper, bad[0], 1_000)
-            run.need(
-                bool(reason), f"paused: {', '.join(shut)} refused while liquidation goes on", account=account
-            )
-
-
-def _ways_out(run: Run, account: Account, market: int) -> list[tuple[str, Callable[[], str]]]:
-    """A deposit, and closing against somebody who closes too (who would open may well be refused)."""
-    held = run.state.accounts[account].sizes[market]
-    ways = [("deposit", lambda: do(run, "deposit", account, run.adapter.money))]
-    others = {a: run.state.accounts[a].sizes[market] for a in holders(run, healthy=True)}
-    other = next((a for a, size in others.items() if size * held < 0), None)
-    if other is not None:
-        size = min(abs(held), abs(others[other]))
-        sides = (other, account) if held > 0 else (account, other)
-        ways.append(("closing", lambda: do(run, "trade", market, *sides, size, run.prices[market])))
-    return ways
-
-
-def clamp(run: Run, market: int, price: int) -> int:
-    spec = run.adapter.markets[market]
-    return max(spec.low, min(spec.high, price))
-
-
 PROBES = (
-    i_02, i_04, i_10_reduce, i_12, i_13, i_15, i_17, i_20_chunks, i_22, i_28, i_35_money, i_35_trip,
-    i_35_pieces, i_38_pause,
+    i_02, i_04, i_10_reduce, i_12, i_13, i_15, i_17, i_20_chunks, i_22, i_28,
 )  # fmt: skip
