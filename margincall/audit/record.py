@@ -46,7 +46,7 @@ def record(
             name: {"every": every[name], "runs": times, "seconds": round(seconds, 1)}
             for name, (times, seconds) in sorted(tally.probes.items())
         },
-        "unmet": missing(plan.settings, tally.counts, tally.checked),
+        "unmet": missing(plan.settings, tally.counts, tally.checked, tally.total),
         "seldom": {name: tally.counts[name] for name in SELDOM if "options" in _offers(plan)},
         "violations": [
             {

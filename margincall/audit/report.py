@@ -63,17 +63,22 @@ REQUIRED = {
     "dials tightened": "options",
     "dense grid of prices": "options",
     "cash owed against spot": "options",
-    "liquidation, portfolio: full": "options",
-    "liquidation, cross with a book: full": "options",
-    "liquidation, portfolio: one unit below the requirement": "options",
-    "liquidation, cross with a book: one unit below the requirement": "options",
-    "settlement absorbed by insurance": "options",
-    "settlement recorded as deficit of market 0": "options",
 }
 """States without which a run says little, and what a setting must offer (`Setting.offers`) for them."""
 
-SELDOM = ("liquidation raised the requirement", "spot deposited where its price is stale")
-"""Of interest, and too rare for short runs."""
+LONG = 100_000
+RARE = (
+    "liquidation, portfolio: full",
+    "liquidation, cross with a book: full",
+    "liquidation, portfolio: one unit below the requirement",
+    "liquidation, cross with a book: one unit below the requirement",
+    "settlement absorbed by insurance",
+    "settlement recorded as deficit of market 0",
+)
+"""The same, of runs of at least LONG steps over a setting with options: a shorter one may miss some."""
+
+SELDOM = (*RARE, "liquidation raised the requirement", "spot deposited where its price is stale")
+"""Printed and not required of short runs."""
 
 SUBJECTS = {
     "I-24": "envelope",
@@ -94,10 +99,12 @@ def required(settings: Iterable[Setting]) -> list[str]:
     return [name for name, needs in REQUIRED.items() if needs in offered]
 
 
-def missing(settings: Iterable[Setting], counts: Counter, checked: Counter) -> list[str]:
-    """Required states not reached and properties never checked that these settings give a subject."""
+def missing(settings: Iterable[Setting], counts: Counter, checked: Counter, steps: int = 0) -> list[str]:
+    """Required states not reached and properties never checked that these settings give a subject; of a run
+    of `steps`."""
     settings = tuple(settings)
     offered = frozenset().union(*(setting.offers for setting in settings))
-    unreached = [f"never reached: {name}" for name in required(settings) if not counts[name]]
+    wanted = required(settings) + list(RARE if steps >= LONG and "options" in offered else ())
+    unreached = [f"never reached: {name}" for name in wanted if not counts[name]]
     ids = [id for id in registry.IDS if SUBJECTS.get(id, "always") in offered]
     return unreached + [f"never checked: {id}" for id in ids if not checked[id]]

@@ -12,7 +12,7 @@ from margincall.audit.running import Plan, run
 from margincall.audit.settings import SETTINGS, Setting
 from margincall.audit.tables import live_line
 
-STEPS = 24_000  # equally over the settings
+STEPS = 36_000  # equally over the settings
 
 
 def test_random_runs_reach_what_they_must(record_property):
@@ -21,7 +21,7 @@ def test_random_runs_reach_what_they_must(record_property):
     assert not tally.failures, tally.failures[0].text
     record_property("summary", live_line(plan, tally))
     assert tally.checked["storage"] > STEPS // 2  # what reverts is looked at every eighth time
-    assert not missing(plan.settings, tally.counts, tally.checked)
+    assert not missing(plan.settings, tally.counts, tally.checked, STEPS)
 
 
 def drive(machine, draw, times):
