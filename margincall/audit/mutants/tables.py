@@ -106,6 +106,7 @@ def page(found: dict[str, Any]) -> str:
         lines += [
             f"{n['real']} rows of real findings, of which {n['applicable']} apply, and {n['own']} of our own."
             f" Noticed: {n['killed with']} with the exact twin (I-14), {n['killed']} without it.",
+            *([f"Not examined in this run: {', '.join(found['not_run'])}."] if found["not_run"] else []),
             "",
             "| bug | what is planted | source | with I-14 | without: killed by | after steps |",
             "|---|---|---|---|---|--:|",

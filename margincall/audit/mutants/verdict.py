@@ -9,6 +9,7 @@ from typing import Any
 
 from margincall.audit.mutants.campaign import EQUIVALENT, INVALID, KILLED, SURVIVED
 from margincall.audit.mutants.catalogue import OWN
+from margincall.audit.mutants.catalogue import rows as catalogue
 from margincall.audit.mutants.hunting import BROKEN, EXACT
 
 IDS = tuple(f"I-{i:02d}" for i in range(1, 41))
@@ -49,6 +50,7 @@ def verdict(rows: list[dict], generic: list[dict], seed: int, only: bool = False
     return {
         "only": only,
         "catalogue": {row["id"]: _row(row) for row in rows},
+        "not_run": [row.id for row in catalogue() if rows and row.id not in {one["id"] for one in rows}],
         "properties": {
             "sole_killers": sole,
             "merged": merged,
