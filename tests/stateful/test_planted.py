@@ -1,6 +1,6 @@
 """The property machine notices planted bugs: every fourth row of the catalogue (all of it: `margincall audit
-mutants --catalogue`, tests/MUTANTS.md), and at least half of fifty generic mutants, of which many are constants
-of the pricing code that a short history does not reach."""
+mutants --catalogue`, tests/MUTANTS.md), and at least half of fifty generic mutants: many are constants of the
+pricing code that a short history does not reach."""
 
 import pytest
 
