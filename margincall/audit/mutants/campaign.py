@@ -29,10 +29,14 @@ def examine(edit: Edit) -> dict:
     text = (CONTRACTS / edit.file).read_text()
     record = {"key": key_of(edit, text), **edit._asdict(), "contract": "", "status": EQUIVALENT}
     record |= {"exact": None, "observed": None, "seconds": 0.0}
+    try:
+        mutated = edit.apply(text)
+    except ValueError as error:
+        raise PlantError(f"{error}: the contracts changed during the run; start it again") from None
     with _alarm():
         try:
             for home in schedules.homes(edit.file, edit.function)[:3]:
-                if replaced := compiled({edit.file: edit.apply(text)}, [home]):
+                if replaced := compiled({edit.file: mutated}, [home]):
                     record |= {"contract": home, "status": SURVIVED}
                     break
         except CompileError as error:
