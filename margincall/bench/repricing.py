@@ -16,6 +16,7 @@ from margincall.bench.whatif import (
     repriced,
     turns,
 )
+from margincall.protocol.config import DEFAULT
 
 POSITIONS = 64
 SHOWN = f"ladder of {POSITIONS}"
@@ -99,10 +100,11 @@ def _stores(bench: Bench, schedule: Schedule) -> list[Sheet]:
         columns += ("against today",)
     else:
         rows = [row[:5] for row in rows]
+    name = refresh.code.name.replace(", code", "")
     note = (
-        f"A refresh costs {gas(after[0].refresh_code)} where the curve is kept in code and "
-        f"{gas(after[0].refresh_slots)} in slots ({refresh.code.name.replace(', code', '')}), and serves "
-        "every check of the expiry for an hour."
+        f"A refresh ({name}) costs {gas(after[0].refresh_code)} where the curve is kept in code and "
+        f"{gas(after[0].refresh_slots)} in slots; it serves every check of the expiry for "
+        f"{DEFAULT.curve_window // 60} minutes."
     )
     return [Sheet("Curves in code or in slots", columns, rows, (note,), frozenset({4, 5}))]
 

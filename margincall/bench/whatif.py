@@ -108,7 +108,7 @@ class Ranked(NamedTuple):
 class Turn(NamedTuple):
     """Code against slots for one book: gas of a check and of the refresh of its curve, kept in either.
 
-    A refresh serves every check of its expiry for an hour, so a store costs refresh + checks · check."""
+    A refresh serves every check of its expiry until it is stale: a store costs refresh + checks · check."""
 
     positions: int
     code: int
