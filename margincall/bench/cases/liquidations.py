@@ -14,10 +14,10 @@ from margincall.protocol.handle import Account
 SLICE, HALF, TENTH, FULL = "slice", "half", "a tenth", "full"
 INSURED, SOCIALISED = "insolvent, insured", "insolvent, socialised"
 COUNTS = (1, 4, 16, 32)
-POSITIONS = {"portfolio": (4, 16, 64, 128), "standard": (4, 16, 128), "span": (16, 128)}
+POSITIONS = {"portfolio": (4, 16, 64, 128), "standard": (16, 128), "span": (16, 128)}
 LARGEST_PERPS = 32
 LARGEST = {"standard": LARGEST_PERPS, "portfolio": 8}  # perps of the largest account
-INSOLVENT = (16, 128)  # positions of the accounts that cannot pay
+ENDS = (16, 128)  # positions of the accounts that are taken over as a whole
 CASH = {SLICE: 72, FULL: 60, INSURED: 50, SOCIALISED: 50}  # USD beside a perp of 1,000 bought at 100,000
 FALLEN = {SLICE: 94_500, SOCIALISED: 90_000}  # of the first kind of a stage
 # What equity is, of maintenance margin. 0.6: half of the account restores what must be, a tenth helps.
@@ -76,11 +76,9 @@ def span(meter: Meter) -> None:
 
 def _books(meter: Meter, engine: str) -> None:
     """A perp and calls sold, half or all of it, to an account under the same rule or to a cross account."""
-    spread = {HALF: POSITIONS[engine], FULL: POSITIONS[engine]}
-    if engine != "span":  # whose arrays cost too much for the tries that a slice may take
-        spread[SLICE] = (max(POSITIONS[engine]),)
+    spread = {HALF: POSITIONS[engine], FULL: ENDS}
     if engine == "portfolio":
-        spread |= {TENTH: (16,), INSURED: INSOLVENT, SOCIALISED: INSOLVENT}
+        spread |= {SLICE: (128,), TENTH: (16,), INSURED: ENDS, SOCIALISED: ENDS}
     for change, kinds in ((None, set(spread) - {SOCIALISED}), (thin, {SOCIALISED} & set(spread))):
         stage, expiry = staged(meter, engine, 1, max(POSITIONS[engine]), change)
         for kind in sorted(kinds):
@@ -92,7 +90,9 @@ def _of_book(stage: Stage, engine: str, kind: str, count: int, expiry: int) -> N
     mode = ENGINES[engine]
     state = _sold(stage, f"like {kind} {count}", RICH, count, expiry, mode).summary()
     cash = RICH - (state.equity - int(state.maintenance * EQUITY[kind])) // USD
-    takers = {"": mode, ", to cross": CROSS} if (engine, kind) == ("portfolio", HALF) else {"": mode}
+    takers = (
+        {"": mode, ", to cross": CROSS} if (engine, kind, count) == ("portfolio", HALF, 128) else {"": mode}
+    )
     for to, takes in takers.items():
         victim = _sold(stage, f"{kind} {count}{to}", cash, count, expiry, mode)
         receipt = _take(stage, kind, victim.id, takes)
@@ -104,7 +104,7 @@ def largest(meter: Meter) -> None:
     """The largest accounts that there can be."""
     stage = _Largest(meter)
     for engine, perps in LARGEST.items():
-        for kind in (SLICE, HALF, FULL):
+        for kind in (HALF, FULL):
             victim = stage.victim(engine, kind, "1")
             facts = {
                 "engine": engine,
