@@ -53,7 +53,7 @@ struct Explanation:
     equity: int256
     requirement: uint256
     floor: uint256  # of perps, forwards and options sold, whatever hedges them
-    error: uint256  # what the curves may be wrong by, beside all else
+    error: uint256  # what the curves may be wrong by and what no scenario sees of longs, beside all else
     rho: uint256  # 32768 is 1
     psi: uint256
     scenario: uint256  # the worst for all underlyings together

@@ -46,6 +46,7 @@ EDGE: constant(uint256) = 8134692025083028251  # ceil(exp(-131/160) * 2**64), at
 # For calls sold: more by what the last value may be too low, half a lane and Phi's error.
 SOLD_EDGE: constant(uint256) = EDGE + 2**47 + 2**42
 FADE: constant(uint256) = 2**17  # log codes (10 %) over which a long off the table loses its time value
+NEAR: constant(uint256) = 12  # taps: as far before an end, three steps, scenarios begin to lose sight of a long
 
 VALUE_SCALE: constant(int256) = 2**28 * 10**8  # lots * 2**-28 * price -> money
 NOTIONAL_DIVISOR: constant(uint256) = 860_425_831 * 2**28 * 10**8  # (e_2 - e_-2): delta -> money
@@ -56,6 +57,15 @@ struct RiskTerms:
     range_im: uint256
     haircut: uint256  # ppm of spot collateral, a multiple of 100
     least: uint256  # ppm of the notional of perps, forwards and options sold, whatever hedges them
+
+
+struct Near:  # an option at an end of the table
+    seen: int256  # contracts in the scenarios
+    unseen: uint256  # of a long
+    linear: int256  # lots that join the linear part
+    money: int256  # to take from equity
+    fading: int256  # 2**-28 contracts that equity has and no scenario
+    struck: int256  # 2**-28 contracts that the scenarios have and equity has not
 
 
 event RiskTermsSet:
@@ -219,6 +229,8 @@ def _nets(header: uint256, words: DynArray[uint256, 64]) -> IPortfolio.Nets:
         linear: int256 = held[market]
         gross: uint256 = lanes._bits(abs(linear))
         error: uint256 = 0  # 2**-28 contracts
+        fading: int256 = 0  # of longs near an end, 2**-28 contracts: equity has it and no scenario
+        struck: int256 = 0  # strikes of those that are linear to the scenarios, likewise
         code: uint256 = 0
         sums: uint256[6] = [BIAS, BIAS, BIAS, BIAS, BIAS, BIAS]
         for segment: uint256 in range(48):
@@ -259,25 +271,26 @@ def _nets(header: uint256, words: DynArray[uint256, 64]) -> IPortfolio.Nets:
                     y: uint256 = unsafe_sub(code, lane & book.CODE_MASK)
                     q: uint256 = unsafe_sub((lane >> 25) & (2**39 - 1), 2**38)
                     n0: uint256 = y >> 14
-                    if n0 > LAST:
-                        if n0 >> 200 != 0:
-                            # Deep out of the money: worth what the highest strike of the
-                            # table is; a long fades to nothing.
-                            n0 = 0
-                            if q >> 255 == 0:
-                                q = lanes._bits(self._kept(lanes._signed(q), unsafe_sub(0, y)))
-                        else:
-                            n0 = LAST
-                            linear_part: int256 = 0
-                            money_part: int256 = 0
-                            kept: int256 = 0
-                            kept, linear_part, money_part = self._deep(
-                                market, lane & book.LANE_MASK, price, unsafe_sub(y, (LAST + 1) << 14)
+                    if unsafe_sub(n0, NEAR) > LAST - 2 * NEAR:
+                        if n0 > LAST or q >> 255 == 0:
+                            place: uint256 = y
+                            if n0 > LAST:
+                                n0 = 0 if n0 >> 200 != 0 else LAST
+                                y = 0
+                            tap: uint256 = 1152 + (n0 & 3) * 96 + (n0 >> 2 << 1)
+                            worth: uint256 = self._worth(
+                                extract32(blob, tap, output_type=uint256),
+                                extract32(blob, tap + 96, output_type=uint256),
+                                extract32(blob, tap + 192, output_type=uint256),
+                                (y >> 2) & 4095,
                             )
-                            q = lanes._bits(kept)
-                            linear += linear_part
-                            n.equity -= money_part
-                        y = 0
+                            end_of: Near = self._near(market, lane & book.LANE_MASK, price, place, worth)
+                            q = lanes._bits(end_of.seen)
+                            linear += end_of.linear
+                            n.equity -= end_of.money
+                            fading += end_of.fading
+                            struck += end_of.struck
+                            error = unsafe_sub(error, unsafe_mul(curves._err(curve), end_of.unseen))
                     y = (y >> 2) & 4095
                     # The weights of a quadratic spline's three taps are y, z, t (options/black.vy).
                     t: uint256 = unsafe_mul(y, y) >> 13
@@ -320,11 +333,16 @@ def _nets(header: uint256, words: DynArray[uint256, 64]) -> IPortfolio.Nets:
             at = end
         # The error of the curves is margin and no price: scenarios are charged for it, equity is not.
         exact: int256 = unsafe_mul(linear, 2**28)
-        n.base[u] = scenarios._lots(sums[5] >> 64, exact)
+        n.base[u] = unsafe_add(
+            scenarios._lots(sums[5] >> 64, exact), unsafe_mul(fading, scenarios.CONTRACT)
+        )
         n.rest[u] = unsafe_sub(exact, unsafe_mul(convert(error, int256), scenarios.CONTRACT))
         n.held[u] = gross
         # Perps' values are in already.
-        now: int256 = unsafe_sub(n.base[u], unsafe_mul(held[market], 2**28))
+        now: int256 = unsafe_sub(
+            unsafe_sub(n.base[u], unsafe_mul(struck, scenarios.CONTRACT)),
+            unsafe_mul(held[market], 2**28),
+        )
         n.equity += rounding._floor_div(unsafe_mul(now, convert(price, int256)), VALUE_SCALE)
         delta: int256 = unsafe_sub(
             unsafe_mul(scenarios._lots(sums[4] >> 64, exact), E_UP),
@@ -341,8 +359,7 @@ def _nets(header: uint256, words: DynArray[uint256, 64]) -> IPortfolio.Nets:
 @pure
 def _kept(size: int256, beyond: uint256) -> int256:
     """
-    @notice How much of a long off the table still counts as the table's last call: none of it
-            may vanish at once, or a small move would take it from its owner.
+    @return How much of a long counts where what counts fades over 10 %, so far beyond the beginning
     """
     if beyond >= FADE:
         return 0
@@ -351,19 +368,62 @@ def _kept(size: int256, beyond: uint256) -> int256:
 
 @internal
 @view
-def _deep(market: uint256, lane: uint256, price: uint256, beyond: uint256) -> (int256, int256, int256):
+def _near(market: uint256, lane: uint256, price: uint256, place: uint256, worth: uint256) -> Near:
     """
-    @notice A call deep in the money, off the table. It is the table's last call and what its
-            strike lies below that one's: C(K) <= C(K_e) + K_e - K; a long fades to its
-            intrinsic value.
-    @return contracts of the last call, lots that join the linear part, money to take from equity
+    @notice An option off the table, or one bought within three steps of its ends. Off the table a
+            call is worth what the table's last one is, and deep in the money what its strike lies below
+            that one's: C(K) <= C(K_e) + K_e - K. One bought fades there to nothing, resp. to its
+            intrinsic value: none of it may vanish at once, or a small move would take it from its owner.
+            No scenario sees that, so before it is in reach of a move they lose sight of the time
+            value, over 10 % likewise, and margin asks for all of it.
+    @param place Of the unmoved value, 2**-14 taps from the table's first
+    @param worth There, or at the table's end: 2**-28 of the price
     """
-    strike: int256 = convert(staticcall BOOK.strike(market, book._code(lane)), int256)
+    near: Near = empty(Near)
     size: int256 = book._size(lane)
-    if size < 0:
-        last: int256 = convert(rounding._div_up(price * SOLD_EDGE, 2**64), int256)
-        return size, 0, rounding._ceil_div(-size * (last - strike), 10_000)
-    kept: int256 = self._kept(size, beyond)
-    last: int256 = convert(price * (EDGE - 1) // 2**64, int256)
-    money: int256 = rounding._ceil_div((size - kept) * strike - kept * (last - strike), 10_000)
-    return kept, (size - kept) * scenarios.CONTRACT, money
+    tap: uint256 = place >> 14
+    low: bool = tap < NEAR or tap >> 200 != 0
+    beyond: uint256 = unsafe_sub(place, (LAST + 1 - NEAR) << 14)
+    strike: int256 = 0
+    if low:
+        beyond = unsafe_sub(NEAR << 14, place)
+    else:
+        strike = convert(staticcall BOOK.strike(market, book._code(lane)), int256)
+    kept: int256 = size  # worth as much as a call of the table
+    if tap > LAST:
+        if size > 0:
+            kept = self._kept(size, unsafe_sub(beyond, NEAR << 14))
+        if not low:
+            last: int256 = convert(rounding._div_up(price * SOLD_EDGE, 2**64), int256)
+            if size > 0:
+                last = convert(price * (EDGE - 1) // 2**64, int256)
+            near.linear = (size - kept) * scenarios.CONTRACT
+            near.money = rounding._ceil_div((size - kept) * strike - kept * (last - strike), 10_000)
+            strike = last
+    near.seen = kept
+    if size > 0:
+        near.seen = self._kept(size, beyond)
+        near.unseen = lanes._bits(size - near.seen)
+        hidden: int256 = kept - near.seen
+        inner: uint256 = 0
+        if not low:
+            # To the scenarios it is linear: they see its intrinsic value.
+            near.linear += hidden * scenarios.CONTRACT
+            inner = min(worth, 2**28 - rounding._div_up(lanes._bits(strike) << 28, price))
+            near.struck = hidden * lanes._signed(2**28 - inner)
+        near.fading = hidden * lanes._signed(worth - inner)
+    return near
+
+
+@internal
+@pure
+def _worth(first: uint256, second: uint256, third: uint256, part: uint256) -> uint256:
+    """
+    @return A call at the mark vol whose taps are these windows', 2**-28 of the price
+    """
+    t: uint256 = part * part >> 13
+    return (
+        ((first >> 112) & (2**16 - 1)) * (2048 + t - part)
+        + ((second >> 112) & (2**16 - 1)) * (2048 + part - 2 * t)
+        + ((third >> 112) & (2**16 - 1)) * t
+    )

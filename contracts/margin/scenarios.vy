@@ -14,7 +14,8 @@
         Beside R stands what the curves may be wrong by, E_u at the mark: equity's value may be too
         high by that. A scenario's value may be too high by E_u at its price, so x_u(j) is the
         weighted loss from V - E_u to V(j) - E_u * move: whatever weights and dials are, R + sum E_u is
-        no less than the exact R and what equity is too high by.
+        no less than the exact R and what equity is too high by. In E_u is the value at the mark of
+        longs that no scenario sees (margin/portfolio.vy): V and V(j) are without it.
 """
 
 from ..interfaces import IPortfolio
@@ -79,10 +80,10 @@ def _requirement(n: IPortfolio.Nets, kind: uint256, rho: uint256, psi: uint256) 
             rounding._div_up(unsafe_mul(unsafe_mul(unsafe_mul(t >> 112, n.held[u]), price), halves), LEAST_SCALE),
         )
         now: int256 = self._lots(sums[5] >> 64, n.rest[u])
-        error = unsafe_add(error, unsafe_mul(lanes._bits(unsafe_sub(n.base[u], now)), price))
-        rest: uint256 = unsafe_mul(lanes._bits(unsafe_sub(n.rest[u], HALF_LOTS)), price)
+        error = unsafe_add(error, unsafe_mul(convert(convert(unsafe_sub(n.base[u], now), bytes32), uint256), price))
+        rest: uint256 = unsafe_mul(convert(convert(unsafe_sub(n.rest[u], HALF_LOTS), bytes32), uint256), price)
         base: uint256 = unsafe_add(
-            unsafe_mul(lanes._bits(now), unsafe_mul(price, 2**32)), 2**90 - 1
+            unsafe_mul(convert(convert(now, bytes32), uint256), unsafe_mul(price, 2**32)), 2**90 - 1
         )
         price = unsafe_mul(price, 10_000)  # CONTRACT
         t = t >> kind
@@ -193,8 +194,8 @@ def _requirement(n: IPortfolio.Nets, kind: uint256, rho: uint256, psi: uint256) 
                 if ld > row[7]:
                     row[7] = ld
                 joined[a] = row
-        total = unsafe_add(total, lanes._bits(worst))
-        top = max(top, lanes._bits(worst))
+        total = unsafe_add(total, convert(convert(worst, bytes32), uint256))
+        top = max(top, convert(convert(worst, bytes32), uint256))
     apart: uint256 = unsafe_add(unsafe_mul(rho, total), unsafe_mul(unsafe_sub(ONE, rho), top))
     joint: int256 = 0
     if several and psi != 0:

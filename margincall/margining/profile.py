@@ -14,7 +14,7 @@ from margincall.model.book import unpack
 from margincall.model.curves import place, tap_weights
 from margincall.model.curves import unpack as rows_of
 from margincall.model.instrument import CONTRACT, MAX_CODE, log_code
-from margincall.model.portfolio import FIRST, LAST, SCENARIOS, VALUE, kept_of, position
+from margincall.model.portfolio import FIRST, LAST, MARK, SCENARIOS, VALUE, beyond_of, kept_of, position
 
 FINE = 80  # points of a curve in 1 of log price
 STEP = 4  # points in one step of a scenario
@@ -57,10 +57,9 @@ def profile(case: Case, market: int) -> Profile:
         rows = rows_of(case.risk.curves[segment.key].blob)
         for name, size in segment.lanes:
             tap, part = place(log_code(net.price), name & MAX_CODE)
+            if size > 0:  # what scenarios do not see is nothing, or linear: the exposure holds it so
+                size = kept_of(size, beyond_of(position(log_code(net.price), name & MAX_CODE)))
             if not FIRST <= tap <= LAST:
-                if size > 0:  # what faded is nothing, or linear: the exposure holds it so
-                    at = position(log_code(net.price), name & MAX_CODE)
-                    size = kept_of(size, (FIRST << 14) - at if tap < FIRST else at - ((LAST + 1) << 14))
                 tap, part = (LAST if tap > LAST else FIRST), 0
             for vol, row in zip(VOLS, rows, strict=True):
                 values = np.array(row, dtype=float)
@@ -69,7 +68,7 @@ def profile(case: Case, market: int) -> Profile:
                 )
     factors = np.exp(points / FINE)
     scale = net.price / (VALUE * NOTIONAL_SCALE)
-    now = (net.at_mark() - net.err * CONTRACT) * scale
+    now = ((net.values[MARK] - net.err) * CONTRACT + net.lin * VALUE) * scale
     change = {
         vol: ((total - net.err) * CONTRACT + net.lin * VALUE) * factors * scale - now
         for vol, total in totals.items()

@@ -28,6 +28,7 @@ GRAIN = 11  # the most by which one such rounding raises a requirement, money
 RISK_SCALE = NOTIONAL_SCALE << 8  # weighted losses times two dials -> money
 
 FADE = 2**17  # log codes (10 %) beyond the curve over which a call bought loses its time value
+NEAR = 12  # taps (three steps) before the curve's ends, from which on scenarios see less and less of it
 FIRST, LAST = 32, 161  # first taps for which every scenario's points are on the curve
 MAX_UNDERLYINGS = 8
 MARK = 20  # index of the unmoved scenario at mark volatility
@@ -129,17 +130,31 @@ class Exposure:
 
     perps: lots; lin: lots of everything linear, perps included; values: sum of contracts * value, by
     scenario (2**-28 contracts); err: its error bound; held: lots that ask for the least margin (perps,
-    forwards of every expiry, calls sold); money: entries and strikes that leave equity.
+    forwards of every expiry, calls sold); money: entries and strikes that leave equity. Of calls bought near
+    the curve's ends, 2**-28 contracts: fading, the value that no scenario sees and margin asks for; struck,
+    what `lin` has too much of where they are linear to the scenarios.
     """
 
-    __slots__ = ("_spot", "err", "held", "lin", "market", "money", "perps", "price", "values")
+    __slots__ = (
+        "_spot",
+        "err",
+        "fading",
+        "held",
+        "lin",
+        "market",
+        "money",
+        "perps",
+        "price",
+        "struck",
+        "values",
+    )
 
     def __init__(self, market: int, price: int):
         self.market = market
         self.price = price
         self._spot: int | None = None
         self.values = [0] * len(SCENARIOS)
-        self.perps = self.lin = self.err = self.held = self.money = 0
+        self.perps = self.lin = self.err = self.held = self.money = self.fading = self.struck = 0
 
     @property
     def spot(self) -> int:
@@ -151,7 +166,7 @@ class Exposure:
     def at_mark(self, perps: bool = True) -> int:
         """b of the mark: value of everything (or of all but the perps), 2**-28 lots."""
         lin = self.lin if perps else self.lin - self.perps
-        return self.values[MARK] * CONTRACT + lin * VALUE
+        return (self.values[MARK] + self.fading - self.struck) * CONTRACT + lin * VALUE
 
     def losses(self) -> list[int]:
         """l_j = (V_0 - V_j) * price: what each scenario loses, 2**30 / 10**8 of money, rounded up; both
@@ -197,33 +212,49 @@ def usable(risk: Risk, market: int, expiry: int) -> Curve:
     return curve
 
 
-def add_lane(exposure: Exposure, curve: Curve, code: int, size: int, strike: Callable[[int, int], int]):
+def add_lane(
+    exposure: Exposure, curve: Curve, code: int, size: int, strike: Callable[[int, int], int]
+) -> int:
     """Add `size` contracts of the call at `code`. Off the curve a call is worth the nearest strike on the
     curve, and the difference of the strikes where that one is higher (C(K) <= C(K') + K' - K); a call
-    bought fades from there to nothing or to its intrinsic value."""
+    bought fades from there to nothing or to its intrinsic value. No scenario sees that loss: from three
+    steps before the ends they see less and less of a call bought (its intrinsic value apart), and margin
+    asks for the rest of its value. Returns the contracts whose value is not in the scenarios."""
     tap, f = place(exposure.spot, code)
-    if tap < FIRST:
+    at = position(exposure.spot, code)
+    low = tap < FIRST + NEAR
+    beyond = beyond_of(at)
+    kept, exact = size, 0 if low or beyond <= 0 else strike(exposure.market, code)
+    if not FIRST <= tap <= LAST:
+        tap, f = FIRST if low else LAST, 0
         if size > 0:
-            size = kept_of(size, (FIRST << 14) - position(exposure.spot, code))
-        tap, f = FIRST, 0
-    elif tap > LAST:
-        exact = strike(exposure.market, code)
-        if size > 0:
-            kept = kept_of(size, position(exposure.spot, code) - ((LAST + 1) << 14))
-            nearest = exposure.price * (EDGE - 1) // 2**64
+            kept = kept_of(size, beyond - (NEAR << 14))
+        if not low:
+            nearest = -(-exposure.price * SOLD_EDGE // 2**64)
+            if size > 0:
+                nearest = exposure.price * (EDGE - 1) // 2**64
             exposure.lin += (size - kept) * CONTRACT
             exposure.money -= ((kept - size) * exact + kept * (nearest - exact)) // STRIKE_UNIT
-            size = kept
-        else:
-            nearest = -(-exposure.price * SOLD_EDGE // 2**64)
-            exposure.money -= size * (nearest - exact) // STRIKE_UNIT
-        tap, f = LAST, 0
-    before, between, after = (size * weight for weight in tap_weights(f))
-    first, second, third = taps(curve.blob)[tap - FIRST : tap - FIRST + 3]
+            exact = nearest
+    shares = tap_weights(f)
+    lanes = taps(curve.blob)[tap - FIRST : tap - FIRST + 3]
+    seen = kept
+    if size > 0 and beyond > 0:
+        seen = kept_of(size, beyond)
+        hidden = kept - seen
+        worth = sum(weight * lane[MARK] for weight, lane in zip(shares, lanes, strict=True))
+        if not low:
+            inner = min(worth, VALUE + (-exact * VALUE // exposure.price))
+            exposure.lin += hidden * CONTRACT
+            exposure.struck += hidden * (VALUE - inner)
+            worth -= inner
+        exposure.fading += hidden * worth
+    before, between, after = (seen * weight for weight in shares)
     exposure.values = [
         total + before * a + between * b + after * c
-        for total, a, b, c in zip(exposure.values, first, second, third, strict=True)
+        for total, a, b, c in zip(exposure.values, *lanes, strict=True)
     ]
+    return size - seen
 
 
 def position(spot: int, code: int) -> int:
@@ -231,9 +262,14 @@ def position(spot: int, code: int) -> int:
     return spot - code + 2 + 191 * 2**13
 
 
+def beyond_of(at: int) -> int:
+    """Log codes by which a position is nearer to an end of the curve than NEAR; below 0: farther."""
+    return max(((FIRST + NEAR) << 14) - at, at - ((LAST + 1 - NEAR) << 14))
+
+
 def kept_of(size: int, beyond: int) -> int:
-    """Contracts of a call bought, `beyond` log codes off the curve, that still count as its last call."""
-    return size * max(FADE - beyond, 0) >> 17
+    """Contracts of a call bought that count, `beyond` log codes after it began to fade."""
+    return size * min(max(FADE - beyond, 0), FADE) >> 17
 
 
 def exposures(perps: Iterable[Perp], words: Iterable[int], risk: Risk) -> list[Exposure]:
@@ -273,10 +309,11 @@ def _add_segment(exposure: Exposure, segment: Segment, risk: Risk) -> None:
             raise Refused("portfolio: settle first")
         return
     curve = usable(risk, market, expiry)
-    exposure.err += curve.err * segment.gross
     exposure.held += segment.short * CONTRACT
-    for name, size in segment.lanes:
-        add_lane(exposure, curve, name & MAX_CODE, size, risk.strike)
+    unseen = sum(
+        add_lane(exposure, curve, name & MAX_CODE, size, risk.strike) for name, size in segment.lanes
+    )
+    exposure.err += curve.err * (segment.gross - unseen)
 
 
 def equity_of(cash: int, perps: Iterable[Perp], nets: Sequence[Exposure]) -> int:
@@ -307,8 +344,10 @@ def floor_of(nets: Sequence[Exposure], terms: Mapping[int, Terms], initial: bool
 
 
 def error_of(nets: Iterable[Exposure]) -> int:
-    """What the curves may be wrong by, which is asked beside all else, money, rounded up."""
-    return -(-sum(net.err * CONTRACT * net.price for net in nets) // (VALUE * NOTIONAL_SCALE))
+    """What is asked beside all else, money, rounded up: what the curves may be wrong by and what no scenario
+    sees of calls bought."""
+    total = sum((net.err + net.fading) * CONTRACT * net.price for net in nets)
+    return -(-total // (VALUE * NOTIONAL_SCALE))
 
 
 def requirement(table: Sequence[Sequence[int]], dials: Dials) -> int:

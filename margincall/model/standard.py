@@ -19,7 +19,7 @@ from margincall.model.curves import Curve
 from margincall.model.instrument import CONTRACT, MAX_CODE, STRIKE_UNIT
 from margincall.model.margin import CloseOut, Margin
 from margincall.model.markets import TARGET, Market
-from margincall.model.portfolio import MARK, MAX_UNDERLYINGS, VALUE, Exposure, Risk
+from margincall.model.portfolio import MAX_UNDERLYINGS, VALUE, Exposure, Risk
 
 
 class Terms(NamedTuple):
@@ -96,8 +96,7 @@ def option_value(risk: Risk, market: int, curve: Curve, name: int, size: int) ->
     if name & PUT_FLAG:
         net.lin -= size * CONTRACT
         net.money -= size * risk.strike(market, name & MAX_CODE) // STRIKE_UNIT
-    lots = net.values[MARK] * CONTRACT + net.lin * VALUE
-    return lots * net.price // (VALUE * NOTIONAL_SCALE) - net.money
+    return net.at_mark() * net.price // (VALUE * NOTIONAL_SCALE) - net.money
 
 
 def sold(contracts: int, price: int, strike: int, is_put: bool, terms: Terms) -> Leg:

@@ -25,6 +25,7 @@ from margincall.model.portfolio import (
     LAST,
     MARK,
     MOVE,
+    NEAR,
     ONE,
     PRICES,
     SCENARIOS,
@@ -184,7 +185,7 @@ class BookIndex:
         twin, shape = self.twin, self.sizes.shape
         quotes = [twin.markets[market].quote(now, twin.max_age) for market in self.markets]
         marks = [max(round(quote[0] * factor), 1) for quote in quotes]
-        values, err, unsure = self._options(marks)
+        values, err, fading, unsure = self._options(marks)
         price = np.array(marks, float) / NOTIONAL_SCALE
         linear = self.sizes + self.forwards
         options, error = values * (CONTRACT / VALUE), err * (CONTRACT / VALUE)
@@ -197,7 +198,8 @@ class BookIndex:
             size = self.sizes[:, column]
             adjusted = np.where(size > 0, quote[1] + moved, quote[2] + moved)
             equity = equity + size * adjusted / INDEX_SCALE - self.entries[:, column]
-        equity += ((options[:, :, MARK] + self.forwards) * price).sum(axis=1)
+        hidden = fading * (CONTRACT / VALUE)
+        equity += ((options[:, :, MARK] + hidden + self.forwards) * price).sum(axis=1)
         rates = np.array([twin.options.terms[market].floor_rate for market in self.markets], float)
         least = ((np.abs(self.sizes) + self.held) * (price * rates / PPM)).sum(axis=1)
         held = ((np.abs(self.sizes) + np.abs(self.forwards) + self.gross) * price).sum(axis=1)
@@ -205,30 +207,35 @@ class BookIndex:
             held > 0, held + np.abs(self.cash) + np.abs(self.money) + np.abs(self.entries).sum(axis=1), 0
         )
         assert losses.shape == (*shape, len(SCENARIOS))
-        return _Nets(losses, equity, least, (error * price).sum(axis=1), magnitude, unsure)
+        return _Nets(losses, equity, least, ((error + hidden) * price).sum(axis=1), magnitude, unsure)
 
-    def _options(self, marks: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(values by account, market and scenario; their error bounds; accounts that this cannot value)."""
+    def _options(self, marks: Sequence[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """(values by account, market and scenario; their error bounds; what no scenario sees of calls bought;
+        accounts that this cannot value)."""
         shape = self.sizes.shape
         values = np.zeros((shape[0] * shape[1], len(SCENARIOS)))
-        err, unsure = np.zeros(shape[0] * shape[1]), np.zeros(shape[0], bool)
+        err, fading = np.zeros(shape[0] * shape[1]), np.zeros(shape[0] * shape[1])
+        unsure = np.zeros(shape[0], bool)
         cells, starts, row, column, curve, code, size = self._joined()
         if not len(size):
-            return values.reshape(*shape, -1), err.reshape(shape), unsure
+            return values.reshape(*shape, -1), err.reshape(shape), fading.reshape(shape), unsure
         spots = np.array([log_code(mark) for mark in marks])
         place = spots[column] - code + 2 + 191 * CODES_PER_STEP // 2
         tap, f = place >> 14, (place >> 2) & 4095
         far = (tap < FIRST) & (size > 0)  # bought: fades to nothing (`portfolio.kept_of`)
-        unsure[row[((tap < FIRST) & ~far) | (tap > LAST)]] = True
+        end = (LAST + 1 - NEAR) << 14
+        unsure[row[((tap < FIRST) & ~far) | (tap > LAST) | ((place > end) & (size > 0))]] = True
         kept = np.where(far, size * np.maximum(FADE - ((FIRST << 14) - place), 0) // FADE, size)
+        beyond = np.maximum(((FIRST + NEAR) << 14) - place, 0)  # `portfolio.beyond_of`
+        seen = np.where(size > 0, size * np.maximum(FADE - beyond, 0) // FADE, size)
         f = np.where(far, 0, f)
         inside = np.clip(tap, FIRST, LAST) - FIRST
         table, errors = self._tables()
         lanes = sum(table[curve, inside + i] * weight[:, None] for i, weight in enumerate(tap_weights(f)))
-        lanes *= kept[:, None]
-        values[cells] = np.add.reduceat(lanes, starts)
-        err[cells] = np.add.reduceat(np.abs(size) * errors[curve], starts)
-        return values.reshape(*shape, -1), err.reshape(shape), unsure
+        values[cells] = np.add.reduceat(lanes * seen[:, None], starts)
+        fading[cells] = np.add.reduceat(lanes[:, MARK] * (kept - seen), starts)
+        err[cells] = np.add.reduceat(np.abs(seen) * errors[curve], starts)
+        return values.reshape(*shape, -1), err.reshape(shape), fading.reshape(shape), unsure
 
     def _tables(self) -> tuple[np.ndarray, np.ndarray]:
         held = self.twin.options.curves

@@ -1,5 +1,6 @@
 """The requirement of a portfolio account in real numbers: exact Black-76 at the exact strikes, no curves, no
-codes, no error charges. Same scenarios, weights and dials as the rule; nothing is rounded.
+error charges. Same scenarios, weights and dials as the rule; nothing is rounded but, as the rule does, the
+contracts of a call bought near the curve's ends that scenarios see.
 
 The unit of everything is money (1e-6 USD); sizes are lots, prices are price units.
 """
@@ -10,12 +11,15 @@ from typing import NamedTuple
 
 from mpmath import exp, log, mpf, sqrt
 
-from margincall.model.instrument import CALL, FUTURE, PERP, PUT, SPOT
+from margincall.model.instrument import CALL, CONTRACT, FUTURE, PERP, PUT, SPOT, log_code
 from margincall.specification.black import YEAR, gamma, sigma
 
 STEP = Fraction(1, 20)  # of the log of the price
 MOVE = 2**32  # moves are the rule's own, rounded to this
 UP, DOWN = Fraction(13, 10), Fraction(3, 4)
+# Log codes, 80 * 2**14 a unit of the log: scenarios see less and less of a call bought at -0.64375 (out of
+# the money) and at 0.68125, none of it 0.1 beyond; 2: places are read to nearest.
+OUT, DEEP, FADE = 843_776 + 2, 892_928 - 2, 2**17
 
 
 class Position(NamedTuple):
@@ -151,7 +155,8 @@ def margin(cash: int, positions: Sequence[Position], setting: Setting) -> Margin
     )
     if not markets:
         return Margin(value, mpf(0), mpf(0), mpf(0))
-    losses = [[loss(positions, market, setting, s) for s in SCENARIOS] for market in markets]
+    seen, unseen = sight(positions, setting)
+    losses = [[loss(seen, market, setting, s) for s in SCENARIOS] for market in markets]
     floor = sum(
         real(setting.terms[market].floor) * held(positions, market) * setting.prices[market] / 10**8
         for market in markets
@@ -165,11 +170,38 @@ def margin(cash: int, positions: Sequence[Position], setting: Setting) -> Margin
             ]
             for market, row in zip(markets, losses, strict=True)
         ]
-        return max(combine(table, *dials), floor * 3 / 2 if kind == "range_im" else floor)
+        return max(combine(table, *dials), floor * 3 / 2 if kind == "range_im" else floor) + unseen
 
     initial = requirement("range_im", setting.im)
     maintenance = min(requirement("range_mm", setting.mm), initial)
     return Margin(value, initial, maintenance, gross(positions, setting))
+
+
+def sight(positions: Iterable[Position], setting: Setting) -> tuple[list[Position], mpf]:
+    """The positions as scenarios see them, net per series, and the value that they do not see: of calls
+    bought (puts too, by parity) near the curve's ends, which count as nothing or, deep in the money, as
+    linear."""
+    net: dict[tuple[int, int, int, int], int] = {}
+    seen, unseen = [], mpf(0)
+    for p in positions:
+        if p.kind in (CALL, PUT):
+            net[p[:4]] = net.get(p[:4], 0) + p.size
+        else:
+            seen.append(p)
+    for (market, kind, expiry, strike), size in net.items():
+        price = setting.prices[market]
+        reach = log_code(price) - log_code(strike)
+        beyond = max(-reach - OUT, reach - DEEP)
+        kept = size
+        if size > 0 and beyond > 0:
+            kept = (size // CONTRACT * max(FADE - beyond, 0) >> 17) * CONTRACT
+            hidden, deep = size - kept, reach > 0
+            call = Position(market, CALL, expiry, strike, hidden)
+            unseen += option(call, setting, mpf(price), 1, False)
+            unseen -= deep * mpf(hidden) * (price - strike) / 10**8
+            seen.append(Position(market, FUTURE, expiry, 0, hidden * (deep - (kind == PUT))))
+        seen.append(Position(market, kind, expiry, strike, kept))
+    return seen, unseen
 
 
 def held(positions: Iterable[Position], market: int) -> int:

@@ -105,14 +105,14 @@ def test_splines_are_exact_for_parabolas():
         x = rng.uniform(-0.78, 0.83)
         code = portfolio.log_code(S) - round(x * CODES_PER_LOG)
         net = portfolio.Exposure(1, S)
-        portfolio.add_lane(net, Curve(curve, EXPIRY, 0), code, 5, BOOK.strike)
-        assert net.values == [5 * value for value in window(curve, portfolio.log_code(S), code)]
+        portfolio.add_lane(net, Curve(curve, EXPIRY, 0), code, -5, BOOK.strike)
+        assert net.values == [-5 * value for value in window(curve, portfolio.log_code(S), code)]
         for one, value in zip(SCENARIOS, net.values, strict=True):
             point = (round(x * CODES_PER_LOG) / CODES_PER_LOG + 1.2) * 80 + 4 * one.steps
             exact = {"up": point**2 + 0.25, "down": 3 * point, "mark": 300 * point}[one.vol]
             slope = {"up": 2 * point + 1, "down": 3, "mark": 300}[one.vol]
             # half of a fraction's last bit, and a weight rounded down by less than one
-            assert abs(value / 5 - 4096 * exact) <= slope / 2 + 2 + 1e-6
+            assert abs(value / -5 - 4096 * exact) <= slope / 2 + 2 + 1e-6
 
 
 def test_off_the_curve_bought_calls_are_worth_their_least():

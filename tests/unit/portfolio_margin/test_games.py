@@ -10,7 +10,7 @@ made (fuzz/test_surface.py).
 import pytest
 
 from margincall.model import portfolio
-from margincall.model.instrument import CALL, FUTURE
+from margincall.model.instrument import CALL, DAY, FUTURE, HOUR_OF_EXPIRY, Instrument
 from margincall.model.portfolio import ONE, Dials, Terms
 from tests.unit.clearinghouse.series import Series
 from tests.unit.clearinghouse.world import OWNER, USD, world
@@ -83,6 +83,88 @@ def test_a_calendar_falls_off_a_cliff_but_not_below_zero(side):
         after, _, kept, _ = w.house.call("margin", a.id)
         assert after >= kept
         assert after > 0
+
+
+def year_call(w, strike: int) -> str:
+    now = w.chain.timestamp
+    expiry = (now - HOUR_OF_EXPIRY) // DAY * DAY + HOUR_OF_EXPIRY + 365 * DAY
+    return Instrument(1, CALL, expiry, strike * 10**6).name(w.protocol.spec.markets)
+
+
+def volatile(w, vol: float) -> None:
+    expiry = w.protocol.instrument(year_call(w, 100_000)).expiry
+    w.protocol.publish_vols({("BTC", expiry): (vol,)})
+    w.protocol.refresh("BTC", expiry)
+
+
+@pytest.mark.parametrize("vol", [0.6, 1.0, 2.0])
+@pytest.mark.parametrize("strikes", [(210_000, 211_500), (47_500, 48_500)])
+def test_a_spread_at_the_end_of_the_table_backs_nothing(vol, strikes):
+    """What a call bought is worth there it may lose by fading, while a call sold does not: whoever opens the
+    spread and its mirror brings what the long has left to lose, less the further it is from the table's end:
+    here two fifths or more, beside the least. Fair marks, and no scenario sees the loss."""
+    with world() as w:
+        volatile(w, vol)
+        a, b = (w.trader(name, 100_000) for name in "ab")
+        for each in (a, b):
+            each.to_portfolio()
+        bought, sold = (year_call(w, strike) for strike in strikes)
+        a.buy(bought, 1, against=b)
+        a.sell(sold, 1, against=b)
+        price, high = 100_000 * USD, w.protocol.mark_of(bought)
+        fades = high if strikes[0] > 100_000 else high - price + strikes[0] * USD  # intrinsic value stays
+        for each in (a, b):
+            assert w.house.call("margin", each.id)[2] > 0.4 * fades + 0.015 * price
+
+
+@pytest.mark.parametrize(("vol", "cash"), [(0.6, 14_000), (1.0, 14_000), (2.0, 30_000)])
+@pytest.mark.parametrize(
+    ("strikes", "prices"),
+    [
+        ((178_000, 179_500), (91_200, 83_200, 75_900)),
+        ((53_000, 54_000), (109_000, 119_000, 130_000)),
+    ],
+)
+def test_a_spread_that_leaves_the_table_is_closed_before_it_fades(vol, cash, strikes, prices):
+    """Opened inside for the least that it asks; then the price moves by 9 % a report. Friends of the owners
+    liquidate once a report and close at the marks: together they gain nothing and insurance pays nothing."""
+    with world() as w:
+        p, expiry = w.protocol, w.protocol.instrument(year_call(w, strikes[0])).expiry
+        volatile(w, vol)
+        pair, keepers = (
+            [w.trader(f"{role}{side}", usd) for side in "ab"]
+            for role, usd in (("owner", cash), ("k", 600_000))
+        )
+        for each in (*pair, *keepers):
+            each.to_portfolio()
+        (a, b), (bought, sold) = pair, (year_call(w, strike) for strike in strikes)
+        names = (bought, sold)
+        for _ in range(10):
+            a.buy(bought, "0.5", against=b)
+            a.sell(sold, "0.5", against=b)
+        for each in pair:
+            value, asked = w.house.call("margin", each.id)[:2]
+            each.withdraw((value - asked) // USD - 100)
+        put_in = sum(equity(w, each) for each in (*pair, *keepers))
+        insured, start, closed = w.pool(0)[0], w.chain.timestamp, 0
+        for report, price in enumerate(prices, 1):
+            p.set_prices({"BTC": price}, at=start + 20 * report)
+            p.refresh("BTC", expiry)
+            for owner, keeper in zip(pair, keepers, strict=True):
+                value, _, maintenance, _ = w.house.call("margin", owner.id, at=w.chain.timestamp)
+                if value >= maintenance:
+                    continue
+                done = w.liquidation.events(p.liquidate(owner.id, keeper), "Liquidated")[0].args
+                assert (done["shortfall"], done["insurance_paid"]) == (0, 0)
+                closed += done["quanta"]
+            for name in names:
+                size = min(abs(keeper.held(name)) for keeper in keepers)
+                if size:
+                    size = size if keepers[0].held(name) > 0 else -size
+                    keepers[0].trade(name, -size, in_lots=True, against=keepers[1], reduce_only=True)
+        assert closed > 0
+        assert sum(equity(w, each) for each in (*pair, *keepers)) <= put_in
+        assert w.pool(0)[0] >= insured
 
 
 def test_what_is_sold_against_what_is_bought_asks_for_the_least():
