@@ -35,13 +35,14 @@ ROW: constant(uint256) = 2**85 - 1
 ZERO: constant(uint256) = 2**46 * ONES  # of samples, 2**-50
 ROUND: constant(uint256) = (2**60 + 2**39) * ONES  # no value and half a lane, 2**-56
 FALL: constant(uint256) = (2**62 + 2**33) * ONES  # of gamma from a point to the next: half a lane
+WAVE: constant(uint256) = (2**62 + 2**38) * ONES  # of a gamma made up beside a kink of the smile
 GUARDS: constant(uint256) = 2**62 * ONES
 LANE: constant(uint256) = 2**16 - 1
 TOP: constant(uint256) = 2**60 + 2**56  # one
 TOO_MUCH: constant(int256) = 2**24  # of err
 # Of err, of narrow rows: 2**-28, their slope 2**-28 per unit of s.
 FLAT: constant(int256) = 45_300
-BENT: constant(int256) = 335_000  # per unit of p
+BENT: constant(int256) = 440_000  # per unit of p
 KINK: constant(int256) = 408_000  # at s = 0
 KINK_FALL: constant(int256) = 103_000_000
 
@@ -54,9 +55,10 @@ def _sheet(
     """
     @notice The three rows: U at s = s0*m(x), M at U's s times ratio, D at three quarters of M's;
             m(x) = clamp(1 + skew*x + curvature*x*x, 0.4, 3).
-    @dev    Reverts where gamma falls. What the spline makes of a kink may still dip: lanes are
-            raised to be no less than the one before, because engines rely on it, and the next
-            one gives back what it can.
+    @dev    Reverts where gamma falls: by half a lane, or by what a kink at the smile's clamp just
+            outside makes of points between (1.3e-4 of the spot, seen at skew -5/3). What the
+            spline makes of a kink may still dip: lanes are raised to be no less than the one
+            before, because engines rely on it, and the next one gives back what it can.
     @param is_coarse whether every second sample is enough (_errors)
     @return 24 words of table A, 12 of table B: phases of the grid (every fourth point), in A
             pairs (U, D), in B row M; 16 bits each, rounded to the nearest 2**-16.
@@ -74,6 +76,7 @@ def _sheet(
     dip: uint256 = 0
     carry: uint256 = 0
     at: uint256 = 8
+    fall: uint256 = WAVE if is_coarse else FALL
     for word: uint256 in range(6):
         pairs: uint256[4] = empty(uint256[4])
         marks: uint256[4] = empty(uint256[4])
@@ -81,7 +84,7 @@ def _sheet(
             for phase: uint256 in range(4):
                 e = samples[at]
                 at = unsafe_add(at, 1)
-                assert unsafe_sub(unsafe_add(e, FALL), d) & GUARDS == GUARDS, "curve: not monotone"
+                assert unsafe_sub(unsafe_add(e, fall), d) & GUARDS == GUARDS, "curve: not monotone"
                 value = unsafe_sub(
                     unsafe_add(unsafe_add(unsafe_mul(86, c), unsafe_add(a, e)), ROUND - 64 * ZERO),
                     unsafe_add(unsafe_mul(12, unsafe_add(b, d)), carry),
@@ -349,8 +352,10 @@ def _errors(s0: int256, skew: int256, curvature: int256) -> (int256, int256, int
               gamma^(k) a Hermite polynomial times phi(d1) * u**(k-1); together, and with weights
               rounded down by less than 2**-12 (times the second difference), at most
               (1 + 4*p*p) * (16 + 6u + 1.05*u*u + 2.13e-4*u**4) + 16q(1 + u);
-            or, while p <= 1/8, what the raised splines of narrow smiles were seen to be off by:
-              the kink is where a spline is centred, so this is one curve of s, p and q;
+            or, while p <= 1, what the raised splines of narrow smiles were seen to be off by:
+              the kink is where a spline is centred, so this is one curve of s, p and q. Smiles
+              that Surface.vy accepts have p < 0.8 in their last six hours, where s may end at
+              zero and nothing else holds: every one has a curve until it expires;
             every second sample: what six points leave between them, 9.5e-6*u**6 and 40q(1 + u)
               more, u <= 26;
             and what a kink at an end of the smile's clamp costs, where that is reached.
@@ -416,7 +421,7 @@ def _errors(s0: int256, skew: int256, curvature: int256) -> (int256, int256, int
         ) >> 64
     rest = unsafe_add(rest, kinks)
     narrow: int256 = TOO_MUCH
-    if p <= ONE // 8:
+    if p <= ONE:
         narrow = max(FLAT * ONE, unsafe_sub(KINK * ONE, unsafe_mul(KINK_FALL, s0)))
         narrow = unsafe_add(unsafe_add(narrow, unsafe_mul(BENT, p)), rest) >> 64
     return unsafe_add(fine, rest) >> 64, narrow, coarse

