@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 from margincall.audit import properties
 from margincall.audit.draw import RandomDraw
-from margincall.audit.machine import Machine, Violation
-from margincall.audit.operations import admin, expiries, money, options, prices, trades
+from margincall.audit.machine import Action, Machine, Violation
+from margincall.audit.operations import admin, expiries, money, options, prices, token, trades
 from margincall.audit.settings import SETTINGS
+from margincall.audit.world import TOKEN_MODES
 from margincall.chain.base import ChainError, Reverted
+from margincall.model import accounts
 from margincall.protocol.artifacts import Artifact
 
 EXACT = "I-14"
@@ -43,7 +45,27 @@ class Kill(NamedTuple):
     text: str
 
 
+def _by_oneself(machine: Machine, draw) -> Action | None:
+    """An owner takes over his own vault that is below maintenance."""
+    vaults = [account for account in machine.unhealthy() if accounts.is_vault(account)]
+    if not vaults:
+        return trades.trade(machine, draw)
+    victim = draw.choice(vaults)
+    return trades.take(machine, victim, accounts.parent(victim), 1_000)
+
+
+def _under(mode: str, act: Callable) -> Callable:
+    """An operation while the hostile token misbehaves in one way."""
+    wanted = TOKEN_MODES.index(mode)
+    return lambda machine, draw: (
+        act(machine, draw) if machine.world.token_mode == wanted else token.to_mode(machine, wanted)
+    )
+
+
 FOCUSED: dict[str, Callable] = {
+    "own liquidation": _by_oneself,
+    "false token": _under("false", money.withdraw),
+    "paused token": _under("paused", trades.reduce),
     "parameters": admin.parameters,
     "edge": trades.edge,
     "switch": trades.switch_to_cross,

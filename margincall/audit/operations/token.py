@@ -12,6 +12,12 @@ def set_mode(machine: Machine, draw) -> Action:
     mode = draw.integer(1, 8) if world.token_mode == 0 else draw.choice((0, 0, draw.integer(1, 8)))
     if TOKEN_MODES[mode] == "reenter":
         _arm(machine, draw)
+    return to_mode(machine, mode)
+
+
+def to_mode(machine: Machine, mode: int) -> Action:
+    """Tell the hostile token to behave like TOKEN_MODES[mode]."""
+    world = machine.world
 
     def done(now: int) -> None:
         world.token_mode = mode
