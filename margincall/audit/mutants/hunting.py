@@ -54,6 +54,19 @@ def _by_oneself(machine: Machine, draw) -> Action | None:
     return trades.take(machine, victim, accounts.parent(victim), 1_000)
 
 
+def _after_outage(machine: Machine, draw) -> Action | None:
+    """Prices a quarter away after a silence that was an outage; then, in the grace, a liquidation."""
+    now, markets = machine.chain.timestamp + 1, machine.twin.markets
+    victims = machine.unhealthy(now)
+    if victims and any(market.in_grace(now) for market in markets.values()):
+        victim, taker = draw.choice(victims), machine.world.roots[0]
+        taker = taker if victim >> 96 != taker >> 96 else machine.world.roots[2]
+        return trades.take(machine, victim, taker, 1_000)
+    share = draw.choice((76, 124))
+    marks = {number: market.mark * share // 100 for number, market in markets.items()}
+    return prices.report(machine, marks, machine.twin.max_age + 35, kind="jump")
+
+
 def _under(mode: str, act: Callable) -> Callable:
     """An operation while the hostile token misbehaves in one way."""
     wanted = TOKEN_MODES.index(mode)
@@ -64,6 +77,7 @@ def _under(mode: str, act: Callable) -> Callable:
 
 FOCUSED: dict[str, Callable] = {
     "own liquidation": _by_oneself,
+    "outage": _after_outage,
     "false token": _under("false", money.withdraw),
     "paused token": _under("paused", trades.reduce),
     "parameters": admin.parameters,
