@@ -53,7 +53,7 @@ struct Explanation:
     equity: int256
     requirement: uint256
     floor: uint256  # of perps, forwards and options sold, whatever hedges them
-    error: uint256  # what the curves may be wrong by and what no scenario sees of longs, beside all else
+    error: uint256  # beside all else: of the curves, longs that no scenario sees, legs that settle
     rho: uint256  # 32768 is 1
     psi: uint256
     scenario: uint256  # the worst for all underlyings together
@@ -156,6 +156,7 @@ def _explain(header: uint256, words: DynArray[uint256, 64], initial: bool) -> Ex
         s.risk.rows[u] = self._row(s.n.sums[u], s.n.rest[u], s.n.price[u], s.n.terms[u] >> s.kind)
         s.risk.floors[u] = self._floor(s.n.terms[u], s.n.held[u], s.n.price[u], s.kind)
         s.risk.errors[u] = self._error(s.n.sums[u], s.n.base[u], s.n.rest[u], s.n.price[u])
+        s.risk.errors[u] += self._settling(s, u)
         e.floor += s.risk.floors[u]
     joint: int256 = 0
     apart: int256 = 0
@@ -293,6 +294,7 @@ def _tried(
         terms, convert(convert(s.n.held[u], int256) - held, uint256), price, s.kind
     )
     t.risk.errors[u] = self._error(left, s.n.base[u] - base, s.n.rest[u] - rest, price)
+    t.risk.errors[u] += self._settling(s, u)
     required: uint256 = self._required(t.risk)
     t.risk = s.risk
     if required + s.relief < s.required:
@@ -371,6 +373,17 @@ def _error(sums: uint256[6], base: int256, rest: int256, price: uint256) -> uint
     @return What an underlying's curves may be wrong by, 2**-28 lots * price
     """
     return convert(base - rest - self._lots(sums[5], 1), uint256) * price
+
+
+@internal
+@pure
+def _settling(s: Scene, u: uint256) -> uint256:
+    """
+    @return What is asked for legs that settle at an average (margin/portfolio.vy), 2**-28 lots * price:
+            as it is, whichever position is tried
+    """
+    weight: uint256 = ((s.n.terms[u] >> s.kind + 40) & 255) + 1
+    return rounding._div_up(s.n.settling[u] * s.n.price[u] * weight, 640)
 
 
 @internal

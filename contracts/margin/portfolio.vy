@@ -48,8 +48,12 @@ SOLD_EDGE: constant(uint256) = EDGE + 2**47 + 2**42
 FADE: constant(uint256) = 2**17  # log codes (10 %) over which a long off the table loses its time value
 NEAR: constant(uint256) = 12  # taps: as far before an end, three steps, scenarios begin to lose sight of a long
 
+WINDOW: constant(uint256) = 1_800  # seconds before expiry over which prices are averaged: Expiry.WINDOW
+LEAD: constant(uint256) = 300  # so much further the average will be at the next chance to act
+
 VALUE_SCALE: constant(int256) = 2**28 * 10**8  # lots * 2**-28 * price -> money
-NOTIONAL_DIVISOR: constant(uint256) = 860_425_831 * 2**28 * 10**8  # (e_2 - e_-2): delta -> money
+SWING: constant(uint256) = 860_425_831  # e_2 - e_-2: of one lot, in 2**-28 lots
+NOTIONAL_DIVISOR: constant(uint256) = SWING * 2**28 * 10**8  # delta -> money
 
 
 struct RiskTerms:
@@ -232,6 +236,8 @@ def _nets(header: uint256, words: DynArray[uint256, 64]) -> IPortfolio.Nets:
         fading: int256 = 0  # of longs near an end, 2**-28 contracts: equity has it and no scenario
         struck: int256 = 0  # strikes of those that are linear to the scenarios, likewise
         code: uint256 = 0
+        own: int256 = 0  # delta of the expiry whose price is averaged: it is the first
+        left: uint256 = 0  # seconds to it
         sums: uint256[6] = [BIAS, BIAS, BIAS, BIAS, BIAS, BIAS]
         for segment: uint256 in range(48):
             if at >= len(words):
@@ -246,11 +252,15 @@ def _nets(header: uint256, words: DynArray[uint256, 64]) -> IPortfolio.Nets:
                 linear += rounding._floor_div(book._forward(head) * convert(kept, int256), 10_000)
                 at = end
                 continue
+            before: int256 = linear
             linear += book._forward(head)
             gross += lanes._bits(abs(book._forward(head)))
             n.equity -= book._money(head)
             if book._count(head) == 0:
                 assert block.timestamp < expiry, "portfolio: settle first"
+                if unsafe_sub(expiry, block.timestamp) <= WINDOW:
+                    left = unsafe_sub(expiry, block.timestamp)
+                    own = self._delta(sums[4], unsafe_sub(linear, before))
                 at = end
                 continue
             gross += book._short(head) * 10_000
@@ -330,6 +340,9 @@ def _nets(header: uint256, words: DynArray[uint256, 64]) -> IPortfolio.Nets:
                     sums[2] = unsafe_add(sums[2], unsafe_mul(a & M32, q))
                     sums[3] = unsafe_add(sums[3], unsafe_mul((a >> 32) & M32, q))
                     lane = lane >> 64
+            if unsafe_sub(expiry, block.timestamp) <= WINDOW:
+                left = unsafe_sub(expiry, block.timestamp)
+                own = self._delta(sums[4], unsafe_sub(linear, before))
             at = end
         # The error of the curves is margin and no price: scenarios are charged for it, equity is not.
         exact: int256 = unsafe_mul(linear, 2**28)
@@ -344,15 +357,60 @@ def _nets(header: uint256, words: DynArray[uint256, 64]) -> IPortfolio.Nets:
             unsafe_mul(held[market], 2**28),
         )
         n.equity += rounding._floor_div(unsafe_mul(now, convert(price, int256)), VALUE_SCALE)
-        delta: int256 = unsafe_sub(
-            unsafe_mul(scenarios._lots(sums[4] >> 64, exact), E_UP),
-            unsafe_mul(scenarios._lots(sums[4] >> 128, exact), E_DOWN),
-        )
+        delta: int256 = self._delta(sums[4], linear)
+        if own != 0:
+            hedges: uint256 = lanes._bits(min(max(-own, own), max(delta - own, own - delta)))
+            if (own < 0) != (delta < own) and not self._paid_for(header, words):
+                share: uint256 = min(WINDOW + LEAD - left, WINDOW)
+                n.settling[u] = rounding._div_up(hedges * share, WINDOW * SWING)
         n.notional = unsafe_add(
             n.notional, rounding._div_up(unsafe_mul(lanes._bits(abs(delta)), price), NOTIONAL_DIVISOR)
         )
         n.sums[u] = sums
     return n
+
+
+@internal
+@pure
+def _delta(lane: uint256, linear: int256) -> int256:
+    """
+    @return What the value at the mark vol moves by between two steps down and up, 2**-28 lots * SWING
+    @param lane The accumulator of the moves +6, +2, -2, -6
+    """
+    # scenarios._lots of both, without the calls.
+    exact: int256 = unsafe_sub(unsafe_mul(linear, 2**28), 2**63 * scenarios.CONTRACT)
+    up: int256 = convert((lane >> 64) & (2**64 - 1), int256)
+    down: int256 = convert((lane >> 128) & (2**64 - 1), int256)
+    return unsafe_sub(
+        unsafe_mul(unsafe_add(unsafe_mul(up, scenarios.CONTRACT), exact), E_UP),
+        unsafe_mul(unsafe_add(unsafe_mul(down, scenarios.CONTRACT), exact), E_DOWN),
+    )
+
+
+@internal
+@pure
+def _paid_for(header: uint256, words: DynArray[uint256, 64]) -> bool:
+    """
+    @return Whether the account holds options bought and spot alone, and owes no cash: it loses nothing
+            that it has not
+    """
+    if lanes._count(header) > 0 or lanes._cash(header) < 0:
+        return False
+    at: uint256 = 0
+    for segment: uint256 in range(48):
+        if at >= len(words):
+            break
+        head: uint256 = words[at]
+        futures: int256 = book._forward(head)
+        if book._expiry(head) != 0:
+            for i: uint256 in range(book._count(head), bound=128):
+                lane: uint256 = book._lane(words[at + 1 + (i >> 2)], i)
+                if book._is_put(lane):
+                    futures += book._size(lane) * scenarios.CONTRACT
+            if futures != 0 or book._short(head) > 0:
+                return False
+        at += book._length(head)
+    return True
 
 
 @internal

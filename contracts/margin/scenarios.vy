@@ -15,7 +15,8 @@
         high by that. A scenario's value may be too high by E_u at its price, so x_u(j) is the
         weighted loss from V - E_u to V(j) - E_u * move: whatever weights and dials are, R + sum E_u is
         no less than the exact R and what equity is too high by. In E_u is the value at the mark of
-        longs that no scenario sees (margin/portfolio.vy): V and V(j) are without it.
+        longs that no scenario sees (margin/portfolio.vy): V and V(j) are without it; beside it, the
+        range of what hedges now and settles at an average.
 """
 
 from ..interfaces import IPortfolio
@@ -55,6 +56,16 @@ def _lots(lane: uint256, rest: int256) -> int256:
 
 @internal
 @pure
+def _settling(lots: uint256, price: uint256, terms: uint256) -> uint256:
+    """
+    @return What a move over the whole range makes of lots that do not follow it, 2**-28 lots * price
+    @param terms Weights of one kind from the low bits: that of eight steps tells the range
+    """
+    return rounding._div_up(lots * price * (((terms >> 40) & 255) + 1), 640)
+
+
+@internal
+@pure
 def _requirement(n: IPortfolio.Nets, kind: uint256, rho: uint256, psi: uint256) -> uint256:
     """
     @notice R of the title, at least the least of what is held, and E; money, rounded up.
@@ -79,7 +90,9 @@ def _requirement(n: IPortfolio.Nets, kind: uint256, rho: uint256, psi: uint256) 
             least,
             rounding._div_up(unsafe_mul(unsafe_mul(unsafe_mul(t >> 112, n.held[u]), price), halves), LEAST_SCALE),
         )
-        now: int256 = self._lots(sums[5] >> 64, n.rest[u])
+        now: int256 = unsafe_add(
+            unsafe_mul(convert((sums[5] >> 64) & W64, int256), CONTRACT), unsafe_sub(n.rest[u], HALF_LOTS)
+        )
         error = unsafe_add(error, unsafe_mul(convert(convert(unsafe_sub(n.base[u], now), bytes32), uint256), price))
         rest: uint256 = unsafe_mul(convert(convert(unsafe_sub(n.rest[u], HALF_LOTS), bytes32), uint256), price)
         base: uint256 = unsafe_add(
@@ -87,6 +100,8 @@ def _requirement(n: IPortfolio.Nets, kind: uint256, rho: uint256, psi: uint256) 
         )
         price = unsafe_mul(price, 10_000)  # CONTRACT
         t = t >> kind
+        if n.settling[u] != 0:
+            error = unsafe_add(error, self._settling(n.settling[u], n.price[u], t))
         w1: int256 = convert(convert(unsafe_add(t & 255, 1), bytes32), int256)
         w2: int256 = convert(convert(unsafe_add((t >> 8) & 255, 1), bytes32), int256)
         w3: int256 = convert(convert(unsafe_add((t >> 16) & 255, 1), bytes32), int256)

@@ -78,7 +78,7 @@ class _Gradient(NamedTuple):
 def explain(cash: int, perps: Sequence[Perp], words: Sequence[int], risk: Risk) -> Explanation:
     """The margin of an account and what makes it. Arguments as in `portfolio.margin`. Raises Refused."""
     margin = portfolio.margin(cash, perps, words, risk)
-    nets = portfolio.exposures(perps, words, risk)
+    nets = portfolio.exposures(perps, words, risk, cash)
     losses = [net.losses() for net in nets]
     mm_table = _table(nets, losses, risk, "range_mm")
     im_table = _table(nets, losses, risk, "range_im")
@@ -145,7 +145,7 @@ def _requirement(
     }
     joined = portfolio.money_of(max(0, joint[worst]), 1)
     apart = portfolio.money_of(rho * sum(alone) + (ONE - rho) * max(alone), 1)
-    error = portfolio.error_of(nets)
+    error = portfolio.error_of(nets, risk.terms, initial)
     amount = max(portfolio.requirement(table, dials), floor) + error
     return Requirement(amount, rho, psi, worst, joined, apart, floor, error, contributions), gradient
 

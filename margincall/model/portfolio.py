@@ -29,8 +29,11 @@ RISK_SCALE = NOTIONAL_SCALE << 8  # weighted losses times two dials -> money
 
 FADE = 2**17  # log codes (10 %) beyond the curve over which a call bought loses its time value
 NEAR = 12  # taps (three steps) before the curve's ends, from which on scenarios see less and less of it
+WINDOW = 1_800  # seconds before expiry whose prices are averaged (`model.expiry`)
+LEAD = 300  # seconds by which the average will be further at the next chance to act
 FIRST, LAST = 32, 161  # first taps for which every scenario's points are on the curve
 MAX_UNDERLYINGS = 8
+FAR = 16  # index of the scenario of eight steps
 MARK = 20  # index of the unmoved scenario at mark volatility
 NOTIONAL_UP, NOTIONAL_DOWN = 21, 19  # mark volatility, two steps up and down
 
@@ -74,6 +77,7 @@ SCENARIOS = (
     *(Scenario(steps, "mark") for steps in range(-8, 8, 2)),
 )
 PRICES = tuple(scenario.price for scenario in SCENARIOS)
+SWING = PRICES[NOTIONAL_UP] - PRICES[NOTIONAL_DOWN]
 EDGE = _exp("-0.81875", 2**64, "ROUND_CEILING")  # strike over spot of first tap LAST, 2**-64
 SOLD_EDGE = EDGE + 2**47 + 2**42  # for calls sold: the last value may be half a lane and Phi's error low
 
@@ -132,7 +136,8 @@ class Exposure:
     scenario (2**-28 contracts); err: its error bound; held: lots that ask for the least margin (perps,
     forwards of every expiry, calls sold); money: entries and strikes that leave equity. Of calls bought near
     the curve's ends, 2**-28 contracts: fading, the value that no scenario sees and margin asks for; struck,
-    what `lin` has too much of where they are linear to the scenarios.
+    what `lin` has too much of where they are linear to the scenarios. settling: 2**-28 lots that hedge the
+    rest now and settle at an average already known, their share of it.
     """
 
     __slots__ = (
@@ -145,6 +150,7 @@ class Exposure:
         "money",
         "perps",
         "price",
+        "settling",
         "struck",
         "values",
     )
@@ -154,7 +160,8 @@ class Exposure:
         self.price = price
         self._spot: int | None = None
         self.values = [0] * len(SCENARIOS)
-        self.perps = self.lin = self.err = self.held = self.money = self.fading = self.struck = 0
+        self.perps = self.lin = self.err = self.held = self.money = 0
+        self.fading = self.struck = self.settling = 0
 
     @property
     def spot(self) -> int:
@@ -178,13 +185,15 @@ class Exposure:
             for value, move in zip(self.values, PRICES, strict=True)
         ]
 
-    def notional(self) -> int:
-        """Net notional, money, rounded up: the slope of the value between two steps down and up."""
+    def delta(self) -> int:
+        """What the value moves by between two steps down and up at the mark vol, 2**-28 lots * SWING."""
         lin = self.lin * VALUE
-        up, down = PRICES[NOTIONAL_UP], PRICES[NOTIONAL_DOWN]
-        swing = (self.values[NOTIONAL_UP] * CONTRACT + lin) * up
-        swing -= (self.values[NOTIONAL_DOWN] * CONTRACT + lin) * down
-        return -(-abs(swing) * self.price // ((up - down) * VALUE * NOTIONAL_SCALE))
+        up = (self.values[NOTIONAL_UP] * CONTRACT + lin) * PRICES[NOTIONAL_UP]
+        return up - (self.values[NOTIONAL_DOWN] * CONTRACT + lin) * PRICES[NOTIONAL_DOWN]
+
+    def notional(self) -> int:
+        """Net notional, money, rounded up: of the delta."""
+        return -(-abs(self.delta()) * self.price // (SWING * VALUE * NOTIONAL_SCALE))
 
 
 @lru_cache(maxsize=256)
@@ -272,9 +281,10 @@ def kept_of(size: int, beyond: int) -> int:
     return size * min(max(FADE - beyond, 0), FADE) >> 17
 
 
-def exposures(perps: Iterable[Perp], words: Iterable[int], risk: Risk) -> list[Exposure]:
-    """Net exposure per underlying, ascending by market. Raises Refused without risk terms or a usable
-    curve, with a future that expired, or with more than eight underlyings."""
+def exposures(perps: Iterable[Perp], words: Iterable[int], risk: Risk, cash: int = 0) -> list[Exposure]:
+    """Net exposure per underlying, ascending by market; cash: money, of which only the sign counts. Raises
+    Refused without risk terms or a usable curve, with a future that expired, or with more than eight
+    underlyings."""
     lots: dict[int, int] = {}
     for market, size, _ in perps:
         lots[market] = lots.get(market, 0) + size
@@ -289,11 +299,24 @@ def exposures(perps: Iterable[Perp], words: Iterable[int], risk: Risk) -> list[E
         exposure = Exposure(market, risk.prices[market])
         exposure.perps = exposure.lin = lots.get(market, 0)
         exposure.held = abs(exposure.perps)
+        own, share = 0, 0
         for segment in segments:
             if segment.market == market:
+                before = exposure.delta()
                 _add_segment(exposure, segment, risk)
+                if segment.expiry and 0 <= segment.expiry - risk.now <= WINDOW:
+                    own = exposure.delta() - before
+                    share = min(WINDOW + LEAD - (segment.expiry - risk.now), WINDOW)
+        rest = exposure.delta() - own
+        if own * rest < 0 and (cash < 0 or lots or not all(map(_is_bought, segments))):
+            exposure.settling = -(-min(abs(own), abs(rest)) * share // (WINDOW * SWING))
         found.append(exposure)
     return found
+
+
+def _is_bought(segment: Segment) -> bool:
+    """Options bought, or spot: paid for, they lose nothing that the account has not."""
+    return not (segment.expiry and (segment.short or segment.futures))
 
 
 def _add_segment(exposure: Exposure, segment: Segment, risk: Risk) -> None:
@@ -343,10 +366,14 @@ def floor_of(nets: Sequence[Exposure], terms: Mapping[int, Terms], initial: bool
     )
 
 
-def error_of(nets: Iterable[Exposure]) -> int:
-    """What is asked beside all else, money, rounded up: what the curves may be wrong by and what no scenario
-    sees of calls bought."""
-    total = sum((net.err + net.fading) * CONTRACT * net.price for net in nets)
+def error_of(nets: Iterable[Exposure], terms: Mapping[int, Terms], initial: bool = False) -> int:
+    """What is asked beside all else, money, rounded up: what the curves may be wrong by, what no scenario
+    sees of calls bought, and the range of what hedges no more once it settles."""
+    total = 0
+    for net in nets:
+        ranges = terms[net.market]
+        eight = SCENARIOS[FAR].weight(ranges.range_im if initial else ranges.range_mm)  # 640: all the price
+        total += (net.err + net.fading) * CONTRACT * net.price - (-net.settling * net.price * eight // 640)
     return -(-total // (VALUE * NOTIONAL_SCALE))
 
 
@@ -368,7 +395,7 @@ def margin(cash: int, perps: Sequence[Perp], words: Sequence[int], risk: Risk) -
 
     cash: money; words: of the book. Raises Refused without a usable curve.
     """
-    nets = exposures(perps, words, risk)
+    nets = exposures(perps, words, risk, cash)
     losses = [net.losses() for net in nets]
 
     def of(kind: str, dials: Dials) -> int:
@@ -377,7 +404,7 @@ def margin(cash: int, perps: Sequence[Perp], words: Sequence[int], risk: Risk) -
             for net, loss in zip(nets, losses, strict=True)
         ]
         least = floor_of(nets, risk.terms, kind == "range_im")
-        return max(requirement(table, dials), least) + error_of(nets)
+        return max(requirement(table, dials), least) + error_of(nets, risk.terms, kind == "range_im")
 
     initial = of("range_im", risk.im)
     # Never more than initial margin: of a book hedged across underlyings a higher rho can ask less.

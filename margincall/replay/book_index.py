@@ -17,6 +17,7 @@ from margincall.model import State
 from margincall.model.arithmetic import INDEX_SCALE, NOTIONAL_SCALE, PPM
 from margincall.model.book import unpack
 from margincall.model.curves import CODES_PER_STEP, tap_weights
+from margincall.model.expiry import WINDOW
 from margincall.model.instrument import CONTRACT, MAX_CODE, log_code
 from margincall.model.portfolio import (
     FADE,
@@ -89,6 +90,7 @@ class BookIndex:
         self.sizes, self.entries, self.forwards = np.zeros(shape), np.zeros(shape), np.zeros(shape)
         self.held, self.gross = np.zeros(shape), np.zeros(shape)
         self.cash, self.money = np.zeros(shape[0]), np.zeros(shape[0])
+        self.expiries: list[set[int]] = [set()] * shape[0]
         self._parts: list[_Part] = [_part([])] * shape[0]
         self._lanes: tuple | None = None
         for account in self.accounts:
@@ -107,6 +109,7 @@ class BookIndex:
             column = self._column[market]
             self.sizes[row, column], self.entries[row, column] = size, entry
         lanes = []
+        self.expiries[row] = {segment.expiry for segment in unpack(twin.books.get(account, ()))}
         for segment in unpack(twin.books.get(account, ())):
             column, counted = self._column[segment.market], segment.forward
             if segment.expiry:
@@ -168,7 +171,8 @@ class BookIndex:
         rho, psi = self._dials(now)[1]
         _, joint, apart = _worsts(self._weighted(nets.losses, False), rho)
         needed = nets.required(psi * joint + (1 - psi) * apart, False)
-        return nets.equity - needed, nets.magnitude, nets.unsure
+        settling = [any(0 <= expiry - now <= WINDOW for expiry in held) for held in self.expiries]
+        return nets.equity - needed, nets.magnitude, nets.unsure | settling
 
     def _dials(self, now: int) -> tuple[tuple[float, float], tuple[float, float]]:
         dials = self.twin.options.dials.read(now)

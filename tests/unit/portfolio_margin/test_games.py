@@ -174,7 +174,7 @@ def test_what_is_sold_against_what_is_bought_asks_for_the_least():
         nets = portfolio.exposures([], words, b.risk())
         _, _, maintenance, _ = b.ask(b.protocol.portfolio, "margin", CASH, [], words)
         least = 100 * COIN * PRICE * 5_000 // 10**14
-        assert maintenance == least + portfolio.error_of(nets)
+        assert maintenance == least + portfolio.error_of(nets, b.risk().terms)
 
 
 def test_maintenance_is_never_above_initial_margin():
