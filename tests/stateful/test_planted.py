@@ -1,6 +1,5 @@
 """The property machine notices planted bugs: rows of every family of the catalogue (all of them: `margincall
-audit mutants --catalogue`, tests/MUTANTS.md), and at least half of fifty generic mutants: many are constants of
-the pricing code that a short history does not reach."""
+audit mutants --catalogue`), and at least half of fifty generic mutants."""
 
 import pytest
 

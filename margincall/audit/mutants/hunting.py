@@ -67,6 +67,19 @@ def _after_outage(machine: Machine, draw) -> Action | None:
     return prices.report(machine, marks, machine.twin.max_age + 35, kind="jump")
 
 
+def _partly_stale(machine: Machine, draw) -> Action | None:
+    """One market's price alone is fresh; then withdrawals of who holds that market and others."""
+    twin, now = machine.twin, machine.chain.timestamp
+    if machine.fresh(now, 2):
+        return prices.report(machine, {1: twin.markets[1].mark}, twin.max_age + 5)
+    held = [root for root in machine.world.roots if len(twin.positions.get(root, ())) > 1]
+    if not held:
+        return trades.trade(machine, draw)
+    root = draw.choice(held)
+    owner = machine.world.owner(root).address
+    return money.payout(machine, "withdraw", root, owner, 10**6 * machine.world.scale, None)
+
+
 def _under(mode: str, act: Callable) -> Callable:
     """An operation while the hostile token misbehaves in one way."""
     wanted = TOKEN_MODES.index(mode)
@@ -78,6 +91,7 @@ def _under(mode: str, act: Callable) -> Callable:
 FOCUSED: dict[str, Callable] = {
     "own liquidation": _by_oneself,
     "outage": _after_outage,
+    "partly stale": _partly_stale,
     "false token": _under("false", money.withdraw),
     "paused token": _under("paused", trades.reduce),
     "parameters": admin.parameters,

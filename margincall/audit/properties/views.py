@@ -6,36 +6,28 @@ from __future__ import annotations
 from margincall.audit.machine import Machine
 from margincall.audit.operations import options
 from margincall.audit.world import MARKETS
-from margincall.model import Refused, explanation, limits
+from margincall.model import Refused, explanation
 from margincall.model.instrument import Instrument
 from margincall.model.margin import value_down
 from margincall.model.rules import risk_of
 
 
 def i_13_lens(machine: Machine, draw) -> None:
-    """positions, liquidation price, largest trade, explanation and mark of an option == the model's"""
+    """positions, explanation and mark of an option == the model's"""
     if not machine.fresh(machine.chain.timestamp):
         return
     if plain := machine.plain():
-        _of_perps(machine, draw, draw.choice(plain))
+        _of_perps(machine, draw.choice(plain))
     if machine.setting.options:
         _of_options(machine, draw)
 
 
-def _of_perps(machine: Machine, draw, account: int) -> None:
+def _of_perps(machine: Machine, account: int) -> None:
     twin, now, lens = machine.twin, machine.chain.timestamp, machine.protocol.lens
     held = twin.positions[account]
     wanted = [(m, q, e, value_down(q, e, twin.markets[m].quote(now, twin.max_age))) for m, q, e in held]
     seen = [tuple(one) for one in lens.call("positions", account)]
     machine.need("I-13", seen == wanted, lambda: (seen, wanted))
-    market = draw.choice(held)[0]
-    price = limits.liquidation_price(twin, now, account, market)
-    exists, shown = lens.call("liquidation_price", account, market)
-    machine.need("I-13", (exists, shown) == (price is not None, price or 0), lambda: (shown, price))
-    known, buys = twin.markets[draw.choice(MARKETS)], draw.chance(50)
-    most = limits.max_trade_size(twin, now, account, known.id, buys, known.mark, known.terms.taker_fee)
-    shown = lens.call("max_trade", account, known.id, buys, known.mark)
-    machine.need("I-13", shown == most, lambda: (shown, most))
 
 
 def _is_usable(machine: Machine, instrument: Instrument) -> bool:
