@@ -10,9 +10,10 @@ from margincall.audit.draw import RandomDraw
 from margincall.audit.machine import Action, Machine, Violation
 from margincall.audit.operations import admin, expiries, money, options, prices, token, trades
 from margincall.audit.settings import SETTINGS
-from margincall.audit.world import TOKEN_MODES
+from margincall.audit.world import MARKETS, TOKEN_MODES
 from margincall.chain.base import ChainError, Reverted
 from margincall.model import accounts
+from margincall.model.arithmetic import NOTIONAL_SCALE
 from margincall.protocol.artifacts import Artifact
 
 EXACT = "I-14"
@@ -67,6 +68,15 @@ def _after_outage(machine: Machine, draw) -> Action | None:
     return prices.report(machine, marks, machine.twin.max_age + 35, kind="jump")
 
 
+def _with_oneself(machine: Machine, draw) -> Action | None:
+    """An owner's two accounts trade with each other."""
+    root, market = draw.choice(machine.world.roots), draw.choice(MARKETS)
+    known = machine.twin.markets[market]
+    lots = 2 * known.terms.min_notional * NOTIONAL_SCALE // known.mark + 1
+    vault = accounts.vault(root, market)
+    return trades.between(machine, draw, market, root, vault, lots, known.mark)
+
+
 def _partly_stale(machine: Machine, draw) -> Action | None:
     """One market's price alone is fresh; then withdrawals of who holds that market and others."""
     twin, now = machine.twin, machine.chain.timestamp
@@ -91,6 +101,7 @@ def _under(mode: str, act: Callable) -> Callable:
 FOCUSED: dict[str, Callable] = {
     "own liquidation": _by_oneself,
     "outage": _after_outage,
+    "self trade": _with_oneself,
     "partly stale": _partly_stale,
     "false token": _under("false", money.withdraw),
     "paused token": _under("paused", trades.reduce),
