@@ -118,7 +118,14 @@ def page(found: dict[str, Any]) -> str:
             else:
                 exact = row["exact"]
                 first = f"{exact['by']}, {exact['steps']}" if exact else ""
-                cells = (id, about.note, about.source, first, " ".join(row["by"]), f"{row['steps']:,}")
+                cells = (
+                    id,
+                    about.note,
+                    about.source,
+                    first,
+                    " ".join(row["by"]) or "SURVIVES",
+                    f"{row['steps']:,}",
+                )
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
         lines += ["", "## Sole killers, I-14 aside", "", "| property | alone notices |", "|---|---|"]
         properties = found["properties"]
