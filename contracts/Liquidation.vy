@@ -165,7 +165,7 @@ def _slice(
             left), at most once per tier edge crossed. Whole lots and smallest notionals
             can make that too much: then the last step is bisected, until the quantum
             before does not reach. Each probe judges the whole account: of a book of more
-            than 24 words it is four at most, which leaves no more than a sixteenth of that
+            than 24 words it is two at most, which leaves no more than a quarter of that
             step too much and fits a transaction.
     """
     low: uint256 = 0
@@ -191,7 +191,7 @@ def _slice(
             return best
     probe: uint256 = high - 1
     for step: uint256 in range(12):
-        if high - low <= 1 or (step == 4 and len(words) > FEW):
+        if high - low <= 1 or (step == 2 and len(words) > FEW):
             break
         candidate: Slice = self._after(header, words, marks, probe)
         if self._missing(now, candidate) <= 0:

@@ -126,7 +126,7 @@ class Account:
 def choose(account: Account, max_quanta: int) -> Slice:
     """The least slice that restores the target, at most `max_quanta`; everything where equity does not cover
     the penalty of it. The same steps as the contract's, so the same slice; of an account of more than FEW
-    words the search ends after four probes, so that it fits a transaction."""
+    words the search ends after two probes, so that it fits a transaction."""
     now = account.standing
     whole = account.whole()
     if now.equity < now.penalty:
@@ -151,7 +151,7 @@ def choose(account: Account, max_quanta: int) -> Slice:
             return best
     probe = high - 1
     for step in range(12):
-        if high - low <= 1 or (step == 4 and account.length > FEW):
+        if high - low <= 1 or (step == 2 and account.length > FEW):
             break
         candidate = account.part(probe)
         if missing(candidate) <= 0:

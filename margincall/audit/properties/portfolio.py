@@ -5,7 +5,7 @@ from __future__ import annotations
 from margincall.audit.machine import Machine, Step
 from margincall.audit.operations import options as acts
 from margincall.audit.world import MARKETS
-from margincall.model import accounts, portfolio
+from margincall.model import accounts
 from margincall.model.arithmetic import NOTIONAL_SCALE, PPM
 from margincall.model.book import PUT_FLAG, Book, Segment, merge, unpack
 from margincall.model.instrument import STRIKE_UNIT
@@ -159,8 +159,13 @@ def i_29_modes(machine: Machine, step: Step) -> None:
     machine.need("I-29", same and before.books.get(root) is twin.books.get(root), "the account changed")
     cross, own = (old, new) if step.action.facts["mode"] == accounts.PORTFOLIO else (new, old)
     words = twin.books.get(root, ())
-    nets = portfolio.exposures((), words, risk_of(twin, step.now, {s.market for s in segments(words)}))
-    machine.need("I-29", 0 <= cross.equity - own.equity <= errors_of(nets) + len(words), (old, new))
+    risk = risk_of(twin, step.now, {s.market for s in segments(words)})
+    wrong = sum(  # also of contracts that fade, which pay no error
+        -(-risk.curves[s.key].err * s.gross * risk.prices[s.market] // (VALUE * 10**4))
+        for s in segments(words)
+        if s.lanes
+    )
+    machine.need("I-29", 0 <= cross.equity - own.equity <= wrong + len(words), (old, new))
     if old.maintenance and old.equity * 4 <= old.maintenance * 7:
         machine.counts["mode switched near maintenance"] += 1
 
