@@ -24,7 +24,6 @@ PART = (
     "ISO-5",
     "OPT-11",
     "DOS-9",
-    "GRF-1",
     "GRF-4",
     "TOK-1",
     "INI-3",
