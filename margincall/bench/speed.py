@@ -26,12 +26,14 @@ from margincall.protocol.orders import Order
 from margincall.replay.candles import moment_of, read
 from margincall.replay.engine import Replay
 from margincall.replay.funding import read_funding
+from margincall.replay.population import MODES, PORTFOLIO
 from margincall.replay.result import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 MACHINE_SECONDS, WARM_UP = 3.0, 300  # of the property machine; steps before the clock starts
 TRADES = {"embedded": 400, "anvil": 200, "ape": 40}
 ACCOUNTS, PART_ACCOUNTS = 1_000, 10
+PERPS = tuple(mode for mode in MODES if mode != PORTFOLIO)
 PART = "2025-10-10T20:45:00Z", "2025-10-10T21:30:00Z"
 APE_SECONDS = 120
 PRICES = {"BTC": 100_000, "ETH": 4_000, "SOL": 200}
@@ -52,9 +54,10 @@ def property_steps() -> dict[str, float]:
 
 
 def replay() -> dict[str, float]:
-    """The whole crash on the embedded EVM: 1,152 candles, three underlyings, a thousand accounts."""
+    """The whole crash on the embedded EVM: 1,152 candles, three underlyings, a thousand accounts, in isolated
+    and in cross mode."""
     began = process_time()
-    result = _replay(EmbeddedChain(keep_logs=False), ACCOUNTS, None)
+    result = _replay(EmbeddedChain(keep_logs=False), ACCOUNTS, None, PERPS)
     seconds = process_time() - began
     return {
         "seconds": round(seconds, 1),
@@ -76,12 +79,14 @@ def _replayed(chain: Chain) -> float:
     return round(result.transactions / result.seconds, 1)
 
 
-def _replay(chain: Chain, accounts: int, span: tuple[str, str] | None):
+def _replay(chain: Chain, accounts: int, span: tuple[str, str] | None, modes: tuple[str, ...] = MODES):
     history = read(data.CANDLES, DEFAULT)
     if span:
         history = history.cut(moment_of(span[0], "from"), moment_of(span[1], "to"), None)
     funding = read_funding(data.FUNDING, DEFAULT, history)
-    return Replay(deploy(chain, DEFAULT), history, funding, Settings(accounts=accounts, seed=1)).run()
+    return Replay(
+        deploy(chain, DEFAULT), history, funding, Settings(accounts=accounts, seed=1, modes=modes)
+    ).run()
 
 
 def trades() -> dict[str, Any]:

@@ -88,7 +88,13 @@ SPEED: tuple[tuple[str, tuple[str, ...], float, str, bool], ...] = (
     ("property steps, cross", ("property_steps_a_second", "cross"), 1_000, "a second", True),
     ("property steps, cross, at the very least", ("property_steps_a_second", "cross"), 500, "a second", True),
     ("property steps, portfolio", ("property_steps_a_second", "portfolio"), 100, "a second", True),
-    ("replay of the crash, 1,000 accounts", ("replay", "seconds"), 60, "CPU seconds", False),
+    (
+        "replay of the crash, 1,000 accounts a perp mode",
+        ("replay", "seconds"),
+        60,
+        "CPU seconds",
+        False,
+    ),
     ("the whole benchmark", ("bench_seconds",), 300, "seconds", False),
 )
 ELSEWHERE = (
