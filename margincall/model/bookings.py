@@ -9,8 +9,7 @@ from margincall.model import accounts
 from margincall.model.arithmetic import MAX_MARKET, MAX_PRICE, NOTIONAL_SCALE, PPM, RATE_SCALE, Refused
 from margincall.model.book import merge
 from margincall.model.clearing import check_withdrawal, is_denied, judge_initial, judge_reduced
-from margincall.model.expiry import WINDOW
-from margincall.model.instrument import MAX_CODE, SPOT, Instrument, log_code
+from margincall.model.instrument import MAX_CODE, SPOT, WINDOW, Instrument, log_code
 from margincall.model.ledger import State, Words
 from margincall.model.markets import OPEN
 from margincall.model.trading import add_fee, fee_of

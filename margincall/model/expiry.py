@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from margincall.model import accounts
 from margincall.model.arithmetic import MAX_MARKET, MAX_PRICE, Refused
 from margincall.model.book import Book, merge
-from margincall.model.instrument import DAY, HOUR_OF_EXPIRY, STRIKE_UNIT
+from margincall.model.instrument import DAY, HOUR_OF_EXPIRY, STRIKE_UNIT, WINDOW
 from margincall.model.ledger import State, Words
 
-WINDOW = 1_800
 HIGHEST = MAX_PRICE // STRIKE_UNIT * STRIKE_UNIT
 
 

@@ -18,6 +18,7 @@ CONTRACT = 10_000  # lots of one option or dated future
 STRIKE_UNIT = 10_000  # price units
 DAY = 86_400
 HOUR_OF_EXPIRY = 28_800  # 08:00 UTC
+WINDOW = 1_800  # seconds before expiry over which prices are averaged
 LONGEST = 400 * DAY + 3_600  # seconds to the last expiry of the grid
 
 CODES_PER_LOG = 80 * 2**14

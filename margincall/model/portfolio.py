@@ -17,7 +17,7 @@ from margincall.model.arithmetic import NOTIONAL_SCALE, PPM, RATE_SCALE, Refused
 from margincall.model.book import Segment, unpack
 from margincall.model.curves import Curve, place, tap_weights
 from margincall.model.curves import unpack as rows_of
-from margincall.model.instrument import CONTRACT, MAX_CODE, STRIKE_UNIT, log_code
+from margincall.model.instrument import CONTRACT, MAX_CODE, STRIKE_UNIT, WINDOW, log_code
 
 ONE = 32_768  # a dial of 1
 FULL_WEIGHT = 256
@@ -29,7 +29,6 @@ RISK_SCALE = NOTIONAL_SCALE << 8  # weighted losses times two dials -> money
 
 FADE = 2**17  # log codes (10 %) beyond the curve over which a call bought loses its time value
 NEAR = 12  # taps (three steps) before the curve's ends, from which on scenarios see less and less of it
-WINDOW = 1_800  # seconds before expiry whose prices are averaged (`model.expiry`)
 LEAD = 300  # seconds by which the average will be further at the next chance to act
 FIRST, LAST = 32, 161  # first taps for which every scenario's points are on the curve
 MAX_UNDERLYINGS = 8

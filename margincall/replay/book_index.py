@@ -17,8 +17,7 @@ from margincall.model import State
 from margincall.model.arithmetic import INDEX_SCALE, NOTIONAL_SCALE, PPM
 from margincall.model.book import unpack
 from margincall.model.curves import CODES_PER_STEP, tap_weights
-from margincall.model.expiry import WINDOW
-from margincall.model.instrument import CONTRACT, MAX_CODE, log_code
+from margincall.model.instrument import CONTRACT, MAX_CODE, WINDOW, log_code
 from margincall.model.portfolio import (
     FADE,
     FIRST,

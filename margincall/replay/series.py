@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from margincall.model.arithmetic import PPM
 from margincall.model.book import unpack
-from margincall.model.expiry import WINDOW, Expiry
+from margincall.model.expiry import Expiry
+from margincall.model.instrument import WINDOW
 from margincall.protocol.vols import MAX_VOL_REPORTS, publish_vols
 from margincall.replay.desk import Desk, Disagreement
 from margincall.replay.hedges import Grid

@@ -9,8 +9,7 @@ from margincall.model import Refused
 from margincall.model.arithmetic import NOTIONAL_SCALE
 from margincall.model.book import unpack
 from margincall.model.dials import ONE
-from margincall.model.expiry import WINDOW
-from margincall.model.instrument import CALL, CONTRACT, PUT, Instrument
+from margincall.model.instrument import CALL, CONTRACT, PUT, WINDOW, Instrument
 from margincall.model.surface import VolReport
 
 REFRESH, VOLS = "refresh", "vols"

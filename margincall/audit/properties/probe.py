@@ -13,7 +13,7 @@ from margincall.chain import Contract
 from margincall.model import accounts
 from margincall.model.arithmetic import MAX_PRICE, MAX_SIZE
 from margincall.model.book import unpack
-from margincall.model.expiry import WINDOW
+from margincall.model.instrument import WINDOW
 from margincall.model.margin import Margin
 from margincall.protocol.orders import Order
 

@@ -14,7 +14,17 @@ from margincall.audit.world import MARKETS
 from margincall.model import Refused, portfolio
 from margincall.model.arithmetic import PPM
 from margincall.model.book import PUT_FLAG, Segment, merge, pack
-from margincall.model.instrument import CALL, CONTRACT, FUTURE, PERP, PUT, SPOT, STRIKE_UNIT, Instrument
+from margincall.model.instrument import (
+    CALL,
+    CONTRACT,
+    FUTURE,
+    PERP,
+    PUT,
+    SPOT,
+    STRIKE_UNIT,
+    WINDOW,
+    Instrument,
+)
 from margincall.model.margin import Margin, value_down
 from margincall.model.portfolio import ONE
 from margincall.model.rules import risk_of
@@ -127,7 +137,7 @@ def i_30(machine: Machine, draw) -> None:
 
 def _settles(machine: Machine, segment: Segment) -> bool:
     """Whether its price is being averaged: what it hedges is asked for beside the scenarios then."""
-    return 0 <= segment.expiry - machine.chain.timestamp <= portfolio.WINDOW
+    return 0 <= segment.expiry - machine.chain.timestamp <= WINDOW
 
 
 def _bought(segment: Segment) -> list[list[int]]:

@@ -6,13 +6,13 @@ from margincall.bench.cases.options import staged
 from margincall.bench.meter import Meter
 from margincall.bench.spans import use_span
 from margincall.bench.stage import DAYS, PRICE, Stage, count_of, like_eth, many_markets, strikes
+from margincall.model.instrument import WINDOW
 
 HOURS = 8 * 3_600
 REPORTS = 14  # volatility reports that a payload holds
 ARRAYS = 8  # strikes
 LADDERS = (1, 4, 8, 16, 32, 64, 127)
 STEP = 600  # seconds that a price of the averaging window counts at most
-WINDOW = 1_800
 
 
 def prices(meter: Meter) -> None:
