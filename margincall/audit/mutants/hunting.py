@@ -56,16 +56,21 @@ def _by_oneself(machine: Machine, draw) -> Action | None:
 
 
 def _after_outage(machine: Machine, draw) -> Action | None:
-    """Prices a quarter away after a silence that was an outage; then, in the grace, a liquidation."""
+    """Once somebody holds a position, prices a quarter away after a silence that was an outage; then, in the
+    grace, a liquidation. A grace that leaves nobody to liquidate is waited for: in it nothing opens."""
     now, markets = machine.chain.timestamp + 1, machine.twin.markets
-    victims = machine.unhealthy(now)
-    if victims and any(market.in_grace(now) for market in markets.values()):
+    marks = {number: market.mark for number, market in markets.items()}
+    if any(market.in_grace(now) for market in markets.values()):
+        if not (victims := machine.unhealthy(now)):
+            return prices.report(machine, marks, 20)
         victim, taker = draw.choice(victims), machine.world.roots[0]
         taker = taker if victim >> 96 != taker >> 96 else machine.world.roots[2]
         return trades.take(machine, victim, taker, 1_000)
+    if len(machine.twin.positions) < 4 or draw.chance(50):
+        return trades.trade(machine, draw)
     share = draw.choice((76, 124))
-    marks = {number: market.mark * share // 100 for number, market in markets.items()}
-    return prices.report(machine, marks, machine.twin.max_age + 35, kind="jump")
+    moved = {number: mark * share // 100 for number, mark in marks.items()}
+    return prices.report(machine, moved, machine.twin.max_age + 35, kind="jump")
 
 
 def _with_oneself(machine: Machine, draw) -> Action | None:

@@ -197,18 +197,22 @@ def edge(machine: Machine, draw) -> Action | None:
 
 
 def reduce(machine: Machine, draw) -> Action | None:
-    """Somebody who holds a position gives some or all of it to somebody else."""
+    """Somebody who holds a position gives some or all of it to somebody else, or all but dust."""
     twin, world = machine.twin, machine.world
     if not twin.positions:
         return None
     account = draw.choice(list(twin.positions))
     market, size, _ = draw.choice(twin.positions[account])
-    lots = draw.choice((size, size, size // 2, size // 3, size * 3 // 2)) or size
+    known = twin.markets[market]
+    least = known.terms.min_notional * NOTIONAL_SCALE // known.mark
+    dust = least * draw.choice((1, 50, 100)) // 100 * (1 if size > 0 else -1)
+    shares = (size, size, size // 2, size // 3, size * 3 // 2, size - dust if abs(dust) < abs(size) else size)
+    lots = draw.choice(shares) or size
     other = world.roots[0] if account >> 96 != world.roots[0] >> 96 else world.roots[1]
     if draw.chance(40):
         holders = [a for a in twin.positions if a >> 96 != account >> 96 and twin.size(a, market) * size < 0]
         other = draw.choice(holders) if holders else other
-    price = machine.twin.markets[market].mark
+    price = known.mark
     reducer = machine.book.make(Order(account, market, -lots, price, reduce_only=abs(lots) <= abs(size)))
     if draw.chance(50):
         return settle(machine, machine.book.resting(other, market, lots, price), reducer, abs(lots), "reduce")
