@@ -12,16 +12,12 @@ from typing import Any, NamedTuple
 from margincall.bench import floors
 from margincall.bench.records import CHECK, OPERATION, PARTS, Access, Measurement
 from margincall.bench.trace import split
-from margincall.chain import Chain, Contract, EmbeddedChain
+from margincall.chain import Chain, Contract, Disagreement, EmbeddedChain
 from margincall.chain.base import Receipt
 from margincall.chain.embedded import _ACCOUNT, _SLOT, ZERO
 from margincall.chain.node import NodeChain
 
 PRECOMPILES = 2**16  # addresses below are precompiled contracts, which are never cold
-
-
-class Disagreement(AssertionError):
-    """The two meters differ, or what one says does not add up."""
 
 
 class Reading(NamedTuple):

@@ -40,6 +40,10 @@ class ChainError(Exception):
     """The chain cannot do what was asked (no node, wrong chain id, clock, snapshot order): one line."""
 
 
+class Disagreement(Exception):
+    """Two that must agree differ (chain and twin, embedded EVM and node): a bug, never a user's mistake."""
+
+
 class Reverted(Exception):
     """The transaction or call reverted; the state is as before.
 

@@ -7,7 +7,7 @@ import sys
 import click
 
 from margincall import __version__
-from margincall.chain import ChainError, Reverted
+from margincall.chain import ChainError, Disagreement, Reverted
 from margincall.cli.auditing import audit
 from margincall.cli.benching import bench
 from margincall.cli.margining import margin
@@ -51,6 +51,8 @@ def main(args: list[str] | None = None) -> None:
     except (click.ClickException, BadInput, ChainError, CompileError) as error:
         message = error.format_message() if isinstance(error, click.ClickException) else str(error)
         _fail(message, 2)
+    except Disagreement as error:
+        _fail(f"two that must agree do not, please report it: {error}", 1)
     except Reverted as error:
         _fail(f"the chain refused: {error}", 1)
     except (click.Abort, KeyboardInterrupt):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from margincall.chain import Disagreement
 from margincall.model import State, accounts
 from margincall.protocol.handle import Protocol
-from margincall.replay.desk import Disagreement
 
 SUMMARIES = 50  # accounts a view call: Lens takes more, a call's gas does not
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from margincall import model
-from margincall.chain import Reverted
+from margincall.chain import Disagreement, Reverted
 from margincall.model import Refused, accounts, bookings
 from margincall.model.accounts import PORTFOLIO
 from margincall.model.arithmetic import NOTIONAL_SCALE
@@ -22,10 +22,6 @@ if TYPE_CHECKING:
 
 BATCH = 10  # pairs that Exchange.settle takes
 FRESH = 30  # seconds by which a price is renewed before it is too old
-
-
-class Disagreement(Exception):
-    """Chain and twin differ: a bug in one of them, never a user's mistake."""
 
 
 class Taken(NamedTuple):

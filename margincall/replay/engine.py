@@ -13,13 +13,14 @@ from itertools import pairwise
 
 import numpy as np
 
+from margincall.chain import Disagreement
 from margincall.model.arithmetic import MAX_PRICE, PPM
 from margincall.protocol.config import USD
 from margincall.protocol.handle import Protocol
 from margincall.replay.book_index import BookIndex, Indexes
 from margincall.replay.books import Books
 from margincall.replay.candles import BadInput, History
-from margincall.replay.desk import Desk, Disagreement, Taken
+from margincall.replay.desk import Desk, Taken
 from margincall.replay.dials import DialsWatch
 from margincall.replay.funding import EIGHT_HOURS, Funding, index_for
 from margincall.replay.hedges import hedges
@@ -315,6 +316,7 @@ class Replay:
             self.dials.note(self.protocol.chain.timestamp)
         if full:
             desk.keep_fresh(self.protocol.chain.timestamp + 1)
+            self._keep()  # seconds passed since they looked, and curves that were due ask for other margins
             self.books.sweep(desk.twin, self.everyone, self.protocol.chain.timestamp + 1)
             self.result.sweeps += 1
             desk.touched.clear()

@@ -4,12 +4,13 @@ transaction goes to the chain and to the twin, which must agree.
 
 from __future__ import annotations
 
+from margincall.chain import Disagreement
 from margincall.model.arithmetic import PPM
 from margincall.model.book import unpack
 from margincall.model.expiry import Expiry
 from margincall.model.instrument import WINDOW
 from margincall.protocol.vols import MAX_VOL_REPORTS, publish_vols
-from margincall.replay.desk import Desk, Disagreement
+from margincall.replay.desk import Desk
 from margincall.replay.hedges import Grid
 from margincall.replay.vols import Move, calm, reports, wanted
 

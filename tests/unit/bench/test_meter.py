@@ -2,8 +2,9 @@
 
 import pytest
 
-from margincall.bench.meter import AccessMeter, Disagreement, Reading, WatchedChain, merge
+from margincall.bench.meter import AccessMeter, Reading, WatchedChain, merge
 from margincall.bench.records import OPERATION, PARTS, Access
+from margincall.chain import Disagreement
 from margincall.protocol.artifacts import artifact
 
 PLAIN = dict.fromkeys(PARTS, 0) | {"intrinsic": 21_000, "accounts": 2_600, "storage": 2_200}

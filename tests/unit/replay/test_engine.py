@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 
 from margincall import data
-from margincall.chain import EmbeddedChain
+from margincall.chain import Disagreement, EmbeddedChain
 from margincall.protocol.config import DEFAULT, USD
 from margincall.protocol.deploy import deploy
 from margincall.replay import examples
 from margincall.replay.candles import moment_of, read
-from margincall.replay.desk import Disagreement
 from margincall.replay.draw import draw
 from margincall.replay.engine import Replay
 from margincall.replay.funding import read_funding

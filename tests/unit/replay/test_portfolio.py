@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from margincall import data
-from margincall.chain import EmbeddedChain
+from margincall.chain import Disagreement, EmbeddedChain
 from margincall.model.accounts import PORTFOLIO as PORTFOLIO_MODE
 from margincall.model.arithmetic import NOTIONAL_SCALE
 from margincall.model.book import unpack
@@ -16,7 +16,6 @@ from margincall.protocol.config import DEFAULT
 from margincall.protocol.deploy import deploy
 from margincall.replay import hedged
 from margincall.replay.candles import moment_of, read
-from margincall.replay.desk import Disagreement
 from margincall.replay.dials import calm_margin, calm_replay
 from margincall.replay.draw_dials import draw_dials
 from margincall.replay.engine import Replay
