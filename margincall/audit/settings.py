@@ -77,9 +77,9 @@ def _spec(decimals: int, seeds: int, fees: tuple[int, int], multiple: int) -> Pr
     )
 
 
-def _with_options(spec: ProtocolSpec) -> ProtocolSpec:
+def _with_options(spec: ProtocolSpec, curve_window: int = 3_600) -> ProtocolSpec:
     markets = tuple(market._replace(options=OPTIONS[market.id]) for market in spec.markets)
-    return spec._replace(markets=markets, curve_window=3_600)
+    return spec._replace(markets=markets, curve_window=curve_window)
 
 
 SETTINGS = {
@@ -91,6 +91,13 @@ SETTINGS = {
         Setting("hostile", _spec(8, 200, (0, 300), 60_000), BASE_MARKS, hostile=True),
         Setting("envelope", _spec(6, 2_000, (200, 500), 60_000), BASE_MARKS, envelope=True),
         Setting("portfolio", _with_options(_spec(6, 300, (200, 500), 60_000)), BASE_MARKS, options=True),
+        Setting(
+            "smooth",
+            _with_options(_spec(6, 2_000, (200, 500), 60_000), 900),
+            BASE_MARKS,
+            envelope=True,
+            options=True,
+        ),
     )
 }
 ABOUT = {
@@ -100,12 +107,13 @@ ABOUT = {
     "hostile": "a token of 8 decimals whose transfers are told to misbehave",
     "envelope": "prices move one step at most between liquidations by keepers that never sleep",
     "portfolio": "options on all markets, portfolio accounts, spot as collateral",
+    "smooth": "options, prices that move one step at most, keepers and curves that are never late",
 }
 
 
 def of_mode(mode: str | None) -> tuple[Setting, ...]:
     """The settings of a mode: None all; "cross" and "isolated" those without options, where takers and makers
-    are root accounts (and have no vaults) or vaults; "portfolio" the one with options."""
+    are root accounts (and have no vaults) or vaults; "portfolio" those with options."""
     if mode is None:
         return tuple(SETTINGS.values())
     plain = [setting for setting in SETTINGS.values() if not setting.options]

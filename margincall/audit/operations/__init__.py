@@ -70,6 +70,22 @@ OPTIONS = {
     expiries.observe: 1,
     expiries.settle: 4,
 }
+SMOOTH = {
+    prices.step_all: 20,
+    prices.stride: 30,
+    options.trade: 44,
+    options.reduce: 10,
+    options.odd: 1,
+    options.switch_mode: 5,
+    options.deposit_spot: 2,
+    options.withdraw_spot: 3,
+    expiries.level: 1,
+    expiries.upkeep: 1,
+    expiries.poke: 4,
+    expiries.observe: 2,
+    expiries.settle: 1,
+}
+"""Of options inside the envelope: time passes, nothing moves more than one step between two looks."""
 RARE = {expiries.to_expiry: 2}
 """Some four times in a thousand operations, each with a dozen or two behind it."""
 HOSTILE = {token.set_mode: 5, token.blacklist: 2}
@@ -82,7 +98,7 @@ def picker(setting: Setting) -> Callable:
         for operation in VAULTS:
             del weights[operation]
     if setting.envelope:
-        return _envelope(weights)
+        return _envelope(weights | SMOOTH if setting.options else weights)
     weights |= WILD
     if setting.hostile:
         weights |= HOSTILE
@@ -95,14 +111,16 @@ def picker(setting: Setting) -> Callable:
 
 def _envelope(weights: dict[Callable, int]) -> Callable:
     """Keepers first: while an account can be liquidated nothing else happens, and no price moves before it
-    is healthy or flat again. Terms stay (a raise of maintenance is a step of its own)."""
+    is healthy or flat again; curves are renewed and what expired is settled as soon. Terms stay (a raise of
+    maintenance is a step of its own)."""
     del weights[boundary.boundary], weights[boundary.to_the_brink], weights[admin.parameters]
     table = [operation for operation, weight in weights.items() for _ in range(weight)]
 
     def pick(machine, draw):
         if not machine.fresh(machine.chain.timestamp, 30):
             return prices.report(machine, {m: k.mark for m, k in machine.twin.markets.items()}, 1)
-        action = trades.keep(machine)
+        action = expiries.keep(machine) if machine.setting.options else None
+        action = action or trades.keep(machine)
         return action or draw.choice(table)(machine, draw)
 
     return pick

@@ -38,6 +38,14 @@ def vols(machine: Machine, draw) -> Action:
     return vols_of(machine, reports, seconds)
 
 
+def level(machine: Machine, draw) -> Action:
+    """A level a hundredth away at most, without skew."""
+    series = machine.world.series
+    for market, known in series.level.items():
+        series.level[market] = min(max(known * draw.choice((990, 1_000, 1_010)) // 1_000, 250_000), 1_500_000)
+    return same_vols(machine)
+
+
 def vols_of(machine: Machine, reports: list[VolReport], seconds: int) -> Action:
     """Publish smiles `seconds` after the last block."""
     world, twin = machine.world, machine.twin
@@ -104,8 +112,8 @@ def upkeep(machine: Machine, draw) -> Action | None:
     return _all_fresh(machine)
 
 
-def _all_fresh(machine: Machine) -> Action | None:
-    now, found = machine.chain.timestamp + 1, stale(machine)
+def _all_fresh(machine: Machine, ahead: int = 30) -> Action | None:
+    now, found = machine.chain.timestamp + 1, stale(machine, ahead)
     for series in found:
         machine.queue.append(lambda m, s=series: refresh_of(m, *s) if s[1] > m.chain.timestamp + 1 else None)
     try:
@@ -114,6 +122,16 @@ def _all_fresh(machine: Machine) -> Action | None:
     except Refused:
         return same_vols(machine)
     return machine.queue.popleft()(machine) if found else None
+
+
+def keep(machine: Machine) -> Action | None:
+    """What options need before prices move on: expired series settled, curves that last."""
+    series = machine.world.series
+    for market, expiry in due(machine):
+        if series.settlement(market, expiry) or machine.twin.markets[market].published >= expiry:
+            return settle_of(machine, list(machine.world.roots), market, expiry)
+        return prices.report(machine, {m: k.mark for m, k in machine.twin.markets.items()}, 1)
+    return _all_fresh(machine, 100) if stale(machine, 100) else None
 
 
 def press(machine: Machine, draw) -> Action | None:

@@ -84,6 +84,12 @@ def step_all(machine: Machine, draw) -> Action:
     return report(machine, marks, draw.choice((2, 3, 8)), _premium(draw))
 
 
+def stride(machine: Machine, draw) -> Action:
+    """All markets, at most one step each, after a minute or so."""
+    marks = {market: _moved(machine, draw, market) for market in MARKETS}
+    return report(machine, marks, draw.choice((20, 55, 80)), _premium(draw))
+
+
 def jump(machine: Machine, draw) -> Action:
     """As far as the time that passed allows: many steps at once, up to a half."""
     market = draw.choice(MARKETS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from margincall.audit.book import Signed
 from margincall.audit.machine import Action, Machine
+from margincall.audit.operations import money
 from margincall.audit.settings import BOTH, CROSS
 from margincall.audit.world import MARKETS
 from margincall.model import (
@@ -406,7 +407,8 @@ def _least(machine: Machine, now: int, victim: int, planned: Plan, most: int) ->
 
 
 def keep(machine: Machine) -> Action | None:
-    """The sleepless keeper's next liquidation: anybody that is below maintenance when it would be mined."""
+    """The sleepless keeper's next liquidation: anybody that is below maintenance when it would be mined. Who
+    could not carry one brings more money."""
     now = machine.chain.timestamp + 1
     if not machine.fresh(now) or any(m.in_grace(now) for m in machine.twin.markets.values()):
         return None
@@ -414,5 +416,8 @@ def keep(machine: Machine) -> Action | None:
         taker = machine.world.roots[0]
         if victim >> 96 == taker >> 96:
             taker = machine.world.roots[1]
+        last = machine.history[-1]
+        if not isinstance(last, str) and last[2].kind == "liquidate" and last[3].startswith("margin: "):
+            return money.deposit_of(machine, taker, 10**6 * USD)
         return take(machine, victim, taker, 1_000)
     return None

@@ -139,7 +139,9 @@ def i_22_envelope(machine: Machine, step: Step) -> None:
     """S = all traders, prices inside the envelope: what S could leave with <= what S paid in, and
     I + FEE >= what the protocol put in, less what it took out.
 
-    In the setting "envelope", every fourth step: seeds and payments into insurance are the protocol's.
+    In the settings "envelope" and "smooth", every fourth step: seeds and payments into insurance are the
+    protocol's. With options S's spot is left out of what it has: there the funds are looked at, which with
+    I-01 says the same, and that no account has less than nothing (I-24).
     """
     if not machine.setting.envelope:
         return
@@ -154,8 +156,17 @@ def i_22_envelope(machine: Machine, step: Step) -> None:
     fund, own = machine.memory["fund"], sum(twin.insurance.values()) + sum(twin.treasury.values())
     machine.need("I-22", own >= fund, lambda: f"the fund is {own}, was given {fund}")
     margins = machine.margins()
-    if None in margins.values():
-        return
+    if machine.setting.options:
+        for account, found in margins.items():
+            if found:
+                machine.need("I-24", found.equity >= 0, lambda a=account, f=found: (hex(a), f))
+        machine.need("I-24", not any(twin.deficit.values()), lambda: twin.deficit)
+    elif None not in margins.values():
+        _check_worth(machine, margins, fund)
+
+
+def _check_worth(machine: Machine, margins: dict, fund: int) -> None:
+    twin = machine.twin
     worth = sum(found.equity for found in margins.values())
     worth += sum(cash for account, cash in twin.cash.items() if account not in margins)
     paid_in = (machine.world.held - machine.world.extra) // machine.world.scale - fund
