@@ -145,7 +145,9 @@ class Observer:
         twin, read, slot = self.world.twin, self._read, self._slot
         for pool in range(4):
             word = read(self._house, map_slot(slot["pools"], pool))
-            twin.insurance[pool], twin.treasury[pool] = word & LANE, word >> 128
+            for held, part in ((twin.insurance, word & LANE), (twin.treasury, word >> 128)):
+                if held.get(pool, 0) != part:
+                    held[pool] = part
         for market in range(4):
             deficit = _signed(read(self._house, map_slot(slot["deficits"], market)), 256)
             twin.deficit.pop(market, None)

@@ -73,6 +73,13 @@ def _after_outage(machine: Machine, draw) -> Action | None:
     return prices.report(machine, moved, machine.twin.max_age + 35, kind="jump")
 
 
+def _slices(machine: Machine, draw) -> Action | None:
+    """The keeper's next liquidation; where nobody is below maintenance, a step of prices or a trade."""
+    if not machine.fresh(machine.chain.timestamp, 30):
+        return prices.report(machine, {n: k.mark for n, k in machine.twin.markets.items()}, 1)
+    return trades.keep(machine) or draw.choice((prices.step_all, trades.trade))(machine, draw)
+
+
 def _with_oneself(machine: Machine, draw) -> Action | None:
     """An owner's two accounts trade with each other."""
     root, market = draw.choice(machine.world.roots), draw.choice(MARKETS)
@@ -106,6 +113,7 @@ def _under(mode: str, act: Callable) -> Callable:
 FOCUSED: dict[str, Callable] = {
     "own liquidation": _by_oneself,
     "outage": _after_outage,
+    "slices": _slices,
     "self trade": _with_oneself,
     "partly stale": _partly_stale,
     "false token": _under("false", money.withdraw),

@@ -413,9 +413,8 @@ def keep(machine: Machine) -> Action | None:
     if not machine.fresh(now) or any(m.in_grace(now) for m in machine.twin.markets.values()):
         return None
     for victim in machine.unhealthy(now):
-        taker = machine.world.roots[0]
-        if victim >> 96 == taker >> 96:
-            taker = machine.world.roots[1]
+        free = [root for root in machine.world.roots if root >> 96 not in machine.twin.denied]
+        taker = next(root for root in free if root >> 96 != victim >> 96)
         last = machine.history[-1]
         if not isinstance(last, str) and last[2].kind == "liquidate" and last[3].startswith("margin: "):
             return money.deposit_of(machine, taker, 10**6 * USD)

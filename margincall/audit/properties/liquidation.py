@@ -48,18 +48,19 @@ def i_23_clean(machine: Machine, step: Step) -> None:
 
 
 def i_37(machine: Machine, step: Step) -> None:
-    """gas(liquidate) <= 300k + 250k legs; of a book <= 15M, half a block of 30M
+    """gas(liquidate) <= 300k + 250k legs; of a book or into one <= 15M, half a block of 30M
 
     Whatever the number of accounts, donations, or calls before. The legs are at most three perps; books are
     bounded by their words. All other acts: i_37_acts.
     """
-    before, victim = step.before, step.action.facts["victim"]
-    legs, words = len(before.positions.get(victim, ())), before.books.get(victim, ())
+    before, facts = step.before, step.action.facts
+    both = facts["victim"], facts["taker"]
+    legs, words = len(before.positions.get(facts["victim"], ())), [before.books.get(a, ()) for a in both]
     bound = 300_000 + 250_000 * legs
-    if words or victim in before.modes:
+    if any(words) or any(account in before.modes for account in both):
         bound = portfolio.GAS
         machine.memory["gas"] = max(machine.memory.get("gas", 0), step.receipt.gas_used)
-    machine.need("I-37", step.receipt.gas_used <= bound, (step.receipt.gas_used, legs, len(words)))
+    machine.need("I-37", step.receipt.gas_used <= bound, (step.receipt.gas_used, legs, [len(book) for book in words]))
 
 
 def _count(machine: Machine, step: Step, old: Margin) -> None:

@@ -84,8 +84,8 @@ def _reduce_in_a_pause(machine: Machine, account: int, market: int, size: int) -
     probe.newcomer(machine, 10)
     found = machine.margin_of(account, now)
     least = twin.markets[market].terms.min_notional * NOTIONAL_SCALE
-    for other, held in list(twin.positions.items()):
-        opposite = next((q for m, q, _ in held if m == market), 0)
+    for other in machine.plain():  # of a book a perp may be the hedge, and giving it up a risk
+        opposite = twin.size(other, market)
         its = machine.margin_of(other, now)
         if other >> 96 == account >> 96 or opposite * size >= 0 or its is None:
             continue
