@@ -105,7 +105,10 @@ def i_30(machine: Machine, draw) -> None:
     if machine.margin_of(other, machine.chain.timestamp) is None:
         return
     apart = [(_perps(machine, a), machine.twin.books.get(a, [])) for a in (one, other)]
-    words = merge(apart[0][1], apart[1][1])[0]
+    try:
+        words = merge(apart[0][1], apart[1][1])[0]
+    except Refused:
+        return  # more than one book has room for
     held = [machine.twin.positions.get(a, ()) for a in (one, other)]
     both: dict[int, list[int]] = {}
     for m, size, entry in held[0] + held[1]:
@@ -271,7 +274,11 @@ def i_32(machine: Machine, draw) -> None:
         margins = [one.equity for one in margins]
     machine.need("I-32", margins[0] == margins[1], margins)
     box = book(((CALL, low, 1), (PUT, low, -1), (CALL, low + width, -1), (PUT, low + width, 1)))
-    joined = _asked(machine, held, merge(words, box)[0], risk)
+    try:
+        both = merge(words, box)[0]
+    except Refused:
+        return  # a book with no room for it
+    joined = _asked(machine, held, both, risk)
     plain = _asked(machine, held, words, risk)
     errors = 2 * errors_of(portfolio.exposures((), box, risk)) + dust(machine)
     pays = contracts * width // STRIKE_UNIT
