@@ -8,7 +8,7 @@ from typing import NamedTuple
 from margincall.audit import properties
 from margincall.audit.draw import RandomDraw
 from margincall.audit.machine import Action, Machine, Violation
-from margincall.audit.operations import admin, expiries, money, options, prices, token, trades
+from margincall.audit.operations import admin, expiries, money, options, prices, strangers, token, trades
 from margincall.audit.settings import SETTINGS
 from margincall.audit.world import MARKETS, TOKEN_MODES
 from margincall.chain.base import ChainError, Reverted
@@ -80,6 +80,13 @@ def _slices(machine: Machine, draw) -> Action | None:
     return trades.keep(machine) or draw.choice((prices.step_all, trades.trade))(machine, draw)
 
 
+def _odd(machine: Machine, draw) -> Action | None:
+    """What has to be refused, and the settings of the protocol."""
+    acts = (strangers.attempt, trades.bad_order, trades.cancel, prices.refused_report, admin.parameters)
+    acts += (options.odd, options.withdraw_spot, expiries.tighten) if machine.setting.options else ()
+    return draw.choice(acts)(machine, draw)
+
+
 def _with_oneself(machine: Machine, draw) -> Action | None:
     """An owner's two accounts trade with each other."""
     root, market = draw.choice(machine.world.roots), draw.choice(MARKETS)
@@ -114,6 +121,7 @@ FOCUSED: dict[str, Callable] = {
     "own liquidation": _by_oneself,
     "outage": _after_outage,
     "slices": _slices,
+    "odd": _odd,
     "self trade": _with_oneself,
     "partly stale": _partly_stale,
     "false token": _under("false", money.withdraw),

@@ -60,7 +60,8 @@ def i_37(machine: Machine, step: Step) -> None:
     if any(words) or any(account in before.modes for account in both):
         bound = portfolio.GAS
         machine.memory["gas"] = max(machine.memory.get("gas", 0), step.receipt.gas_used)
-    machine.need("I-37", step.receipt.gas_used <= bound, (step.receipt.gas_used, legs, [len(book) for book in words]))
+    gas = step.receipt.gas_used
+    machine.need("I-37", gas <= bound, (gas, legs, [len(book) for book in words]))
 
 
 def _count(machine: Machine, step: Step, old: Margin) -> None:

