@@ -408,9 +408,14 @@ def _least(machine: Machine, now: int, victim: int, planned: Plan, most: int) ->
 
 def keep(machine: Machine) -> Action | None:
     """The sleepless keeper's next liquidation: anybody that is below maintenance when it would be mined. Who
-    could not carry one brings more money."""
-    now = machine.chain.timestamp + 1
+    could not carry one brings more money. Until prices, curves or dials change the keeper need not look
+    again: what owners do leaves nobody below maintenance (I-08)."""
+    now, counts = machine.chain.timestamp + 1, machine.counts
     if not machine.fresh(now) or any(m.in_grace(now) for m in machine.twin.markets.values()):
+        return None
+    seen = [known.published for known in machine.twin.markets.values()]
+    seen += [counts[f"{kind} ok"] for kind in ("refresh", "poke", "settle", "liquidate")]
+    if machine.memory.get("kept") == seen:
         return None
     for victim in machine.unhealthy(now):
         free = [root for root in machine.world.roots if root >> 96 not in machine.twin.denied]
@@ -419,4 +424,5 @@ def keep(machine: Machine) -> Action | None:
         if not isinstance(last, str) and last[2].kind == "liquidate" and last[3].startswith("margin: "):
             return money.deposit_of(machine, taker, 10**6 * USD)
         return take(machine, victim, taker, 1_000)
+    machine.memory["kept"] = seen
     return None
