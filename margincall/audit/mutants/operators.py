@@ -1,7 +1,8 @@
 """Generic mutants of Vyper source: a small change of one line each, found in the compiler's own syntax tree.
 
 Kinds: comparison, sign (also and/or, not), rounding, min/max, constant (+-1), delete statement, delete
-assert, swap statements, wrong argument. Whether a mutant compiles, and differs in bytecode, shows later.
+assert, swap statements, wrong argument. What provably changes nothing is left out (`equivalent`). Whether a
+mutant compiles, and differs in bytecode, shows later.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import NamedTuple
 
 import vyper.ast as va
 
+from margincall.audit.mutants.equivalent import COMMUTATIVE, commutes, dead_initialisers
 from margincall.protocol.artifacts import CONTRACTS
 
 COMPARISONS = {
@@ -72,6 +74,7 @@ def edits(file: str, contracts: Path = CONTRACTS) -> list[Edit]:
     found: list[Edit] = []
     for node in tree.body:
         if isinstance(node, va.FunctionDef):
+            source.dead = dead_initialisers(node)
             for statement in node.body:
                 found += _in_statement(source, statement, node.name)
             found += _in_body(source, node.body, node.name)
@@ -103,6 +106,7 @@ class _Source:
 
     def __init__(self, file: str, text: str) -> None:
         self.file, self.text = file, text
+        self.dead: set[int] = set()  # initial values that nothing reads, of the function looked at
         self._starts = [0]
         for line in text.splitlines(keepends=True):
             self._starts.append(self._starts[-1] + len(line))
@@ -150,6 +154,8 @@ def _in_statement(source: _Source, node, function: str) -> Iterator[Edit]:
             yield from _in_statement(source, statement, function)
         yield from _in_body(source, node.body, function)
     elif isinstance(node, VALUED) and node.value is not None and not _is_docstring(node):
+        if node.value.node_id in source.dead:
+            return
         yield from _in_expressions(source, node.value, function)
 
 
@@ -160,7 +166,7 @@ def _in_body(source: _Source, body: list, function: str) -> Iterator[Edit]:
             start, end = source.start(one), source.end(two)
             between = source.text[source.end(one) : source.start(two)]
             new = source.of(two) + between + source.of(one)
-            if source.of(one) != source.of(two):
+            if source.of(one) != source.of(two) and not commutes(one, two):
                 yield source.edit("swap statements", start, end, new, function)
 
 
@@ -230,7 +236,7 @@ def _call(source: _Source, node, function: str) -> Iterator[Edit]:
         yield source.edit("rounding", source.start(node), source.end(node), f"({new})", function)
     if last in ("min", "max", "convert", "slice", "extract32", "empty"):
         return
-    for one, two in pairwise(node.args):
+    for one, two in pairwise(() if last in COMMUTATIVE else node.args):
         plain = all(isinstance(arg, (va.Name, va.Attribute, va.Int)) for arg in (one, two))
         if plain and source.of(one) != source.of(two):
             start, end = source.start(one), source.end(two)
