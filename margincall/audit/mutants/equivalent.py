@@ -11,17 +11,6 @@ from __future__ import annotations
 import vyper.ast as va
 
 PURE = {"unsafe_add", "unsafe_sub", "unsafe_mul", "unsafe_div", "min", "max", "abs", "convert", "len"}
-    "unsafe_add",
-    "unsafe_sub",
-    "unsafe_mul",
-    "unsafe_div",
-    "min",
-    "max",
-    "abs",
-    "convert",
-    "len",
-    "empty",
-}
 """Calls without effects, whatever their order."""
 COMMUTATIVE = {"unsafe_add", "unsafe_mul"}
 
