@@ -12,6 +12,7 @@ from typing import NamedTuple
 from margincall.audit.draw import Draw
 from margincall.audit.machine import Machine, Step
 from margincall.audit.properties import (
+    differential,
     economic,
     liquidation,
     observed,
@@ -35,6 +36,7 @@ RATES = {
     "i_12": 40,
     "i_13_views": 40,
     "i_14": 10,
+    "i_14_setters": 1_500,
     "i_15": 150,
     "i_34_twice": 100,
     "i_02": 1_000,
@@ -54,12 +56,14 @@ WITH_OPTIONS = {
     "i_32": 40,
     "i_04_books": 10,
     "i_22_options": 400,
+    "i_14_pricing": 300,
+    "i_14_smiles": 600,
 }
 """Of these only in a setting with options, where views and exits are looked at more often."""
 
 _SOMETIMES = {
     name: getattr(module, name)
-    for module in (tworun, economic, rule)
+    for module in (tworun, economic, rule, differential)
     for name in RATES | WITH_OPTIONS
     if hasattr(module, name)
 } | {"i_13_lens": views.i_13_lens}

@@ -14,6 +14,7 @@ _NAME = re.compile(r"i((?:_\d\d)+)(?:_[a-z]\w*)?")
 def functions() -> dict[str, list[Callable]]:
     """Property id -> the functions that check it, the one named by the id alone first."""
     from margincall.audit.properties import (
+        differential,
         economic,
         liquidation,
         portfolio,
@@ -25,7 +26,7 @@ def functions() -> dict[str, list[Callable]]:
     )
 
     found: dict[str, list[Callable]] = {id: [] for id in IDS}
-    for module in (state, transition, refusals, liquidation, portfolio, tworun, economic, rule):
+    for module in (state, transition, refusals, liquidation, portfolio, tworun, economic, rule, differential):
         for name, value in vars(module).items():
             named = _NAME.fullmatch(name)
             if named and getattr(value, "__module__", "") == module.__name__:

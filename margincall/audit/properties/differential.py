@@ -1,0 +1,258 @@
+"""I-14 where short histories do not lead: curves of any smile and time, smiles at the edge of what is
+refused, every setter at its bounds. Contracts and model must say the same.
+
+Run on mutants often; in ordinary runs seldom: the unit tests and fuzz tests of the repository say the same of
+the contracts themselves.
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from math import exp, isqrt, log
+from typing import NamedTuple
+
+from margincall.audit.machine import Machine
+from margincall.audit.operations import expiries
+from margincall.audit.properties import probe
+from margincall.audit.world import MARKETS
+from margincall.chain import Contract
+from margincall.chain.base import Reverted
+from margincall.model import Refused
+from margincall.model.curves import Vol, refresh
+from margincall.model.instrument import DAY
+from margincall.model.surface import MAX_TERM, VolReport, check_smile
+from margincall.protocol.deploy import NO_SALT
+
+
+def _between(draw, low: int, high: int) -> int:
+    """Of all orders of magnitude alike; now and then an end, or one beyond it."""
+    if draw.chance(15):
+        return draw.choice((low, high, low - 1, high + 1))
+    return round(exp(log(low) + draw.integer(0, 10**6) / 10**6 * log(high / low)))
+
+
+def _signed(draw, size: int) -> int:
+    return draw.choice((0, 1, -1)) * size
+
+
+def _smile(draw, wild: bool) -> Vol:
+    """A smile as markets have it, or any that is or is not allowed."""
+    if wild:
+        return Vol(
+            _between(draw, 10_000, 10**8),
+            _signed(draw, _between(draw, 10_000, 10**7)),
+            draw.choice((0, _between(draw, 10_000, 10**8))),
+        )
+    return Vol(
+        _between(draw, 150_000, 3_000_000),
+        _signed(draw, _between(draw, 10_000, 1_500_000)),
+        draw.choice((0, _between(draw, 10_000, 20_000_000))),
+    )
+
+
+def i_14_pricing(machine: Machine, draw) -> None:
+    """curve(smile, time) on chain == the model's: 36 words and the bound of their error, or one refusal"""
+    pricing = machine.protocol.contracts["Pricing"]
+    for _ in range(4):
+        vol = _smile(draw, draw.chance(35))
+        term, window = _between(draw, 60, 400 * DAY), draw.choice((60, 900, 3_600, 14_400))
+        left = term - min(window, term)
+        try:
+            curve = refresh(vol, term, 0, window)
+            wanted = curve.blob.hex(), curve.err
+        except Refused as refused:
+            wanted = refused.reason, 0
+        except (ArithmeticError, ValueError):  # beyond what the contract's types can hold
+            continue
+        try:
+            words, err = pricing.call("sheet", vol.atm, vol.skew, vol.curvature, term, left)
+            seen = b"".join(word.to_bytes(32, "big") for word in words).hex(), err
+        except Reverted as error:
+            seen = error.reason, 0
+        machine.need("I-14", seen == wanted, lambda v=vol, t=term, w=window: (v, t, w))
+    machine.counts["curves of any smile"] += 1
+
+
+def i_14_smiles(machine: Machine, draw) -> None:
+    """a smile is stored iff the model stores it, and refused for the same reason
+
+    Shapes on both sides of the bound by one unit, calendars that are level or just fall, levels one step
+    away, off the grid, late, too many.
+    """
+    with probe.undone(machine, "I-14"):
+        for make in (_edge_of_shape, _edge_of_calendar, _edge_of_step, _odd_report):
+            reports, seconds = make(machine, draw)
+            machine.do(expiries.vols_of(machine, reports, seconds))
+        _check_tracked(machine)
+
+
+def _live(machine: Machine, draw) -> tuple[int, list[int], int]:
+    """A market, its expiries, and a time at which any step of the level is allowed."""
+    at = machine.chain.timestamp + 200
+    return draw.choice(MARKETS), machine.world.series.live(at + 1), at
+
+
+def _edge_of_shape(machine: Machine, draw) -> tuple[list[VolReport], int]:
+    """The steepest skew or the largest curvature that passes beside the other, one more, or anything."""
+    market, series, at = _live(machine, draw)
+    expiry, atm = draw.choice(series), machine.world.series.level[market]
+    smile = _smile(draw, True)
+    skew, curvature = smile.skew, min(smile.curvature, 10**8)
+    if draw.chance(75):
+        skew = _steepest(atm, draw.choice((0, curvature)), expiry - at, draw.choice((1, -1)))
+        curvature = draw.choice((0, curvature))
+        skew = _steepest(atm, curvature, expiry - at, 1 if skew > 0 else -1) + draw.choice((-1, 0, 1))
+    return [VolReport(market, expiry, atm, skew, curvature, at)], 200
+
+
+def _steepest(atm: int, curvature: int, remaining: int, side: int) -> int:
+    low, high = 0, 10_000_001
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            check_smile(atm, side * middle, curvature, remaining)
+            low = middle
+        except Refused:
+            high = middle
+    return side * low
+
+
+def _edge_of_calendar(machine: Machine, draw) -> tuple[list[VolReport], int]:
+    """Two neighbours of one total variance, give or take the last unit."""
+    market, series, at = _live(machine, draw)
+    i = draw.integer(0, len(series) - 2)
+    near, far = series[i], series[i + 1]
+    atm = machine.world.series.level[market]
+    other = isqrt(atm**2 * (near - at) // (far - at)) + draw.choice((-1, 0, 1, 2))
+    reports = [VolReport(market, near, atm, 0, 0, at), VolReport(market, far, other, 0, 0, at)]
+    return reports[:: draw.choice((1, -1))], 200
+
+
+def _edge_of_step(machine: Machine, draw) -> tuple[list[VolReport], int]:
+    market, series, _ = _live(machine, draw)
+    expiry, seconds = series[-1], draw.choice((1, 7, 29, 30, 31, 90))
+    at = machine.chain.timestamp + seconds
+    smile = machine.twin.options.surface.smiles.get((market, expiry))
+    if smile is None:
+        return [VolReport(market, expiry, machine.world.series.level[market], 0, 0, at)], seconds
+    rules = machine.twin.options.surface.rules[market]
+    limit = min(rules.step * max(at - smile.published, 0) // rules.interval, 500_000)
+    atm = smile.atm + draw.choice((1, -1)) * (smile.atm * limit // 10**6 + draw.choice((0, 0, 1)))
+    return [VolReport(market, expiry, atm, 0, 0, at)], seconds
+
+
+def _odd_report(machine: Machine, draw) -> tuple[list[VolReport], int]:
+    """Late, early, too far, off the grid, out of the market's bounds, or more than are tracked."""
+    market, series, at = _live(machine, draw)
+    level, last = machine.world.series.level[market], series[-1]
+    report = VolReport(market, last, level, 0, 0, at)
+    if draw.chance(30):
+        more = draw.choice((13, 14)) - len(series) + 1
+        return [report._replace(expiry=last + (i + 1) * DAY) for i in range(max(more, 1))], 200
+    whole = (at + MAX_TERM - last) // DAY * DAY
+    changes = (
+        {"published": at - 240},
+        {"published": at - 241},
+        {"published": at + 1},
+        {"expiry": last + 1},
+        {"expiry": last + whole},
+        {"expiry": last + whole + DAY},
+        {"expiry": series[0] - DAY},
+        {"atm": machine.twin.options.surface.rules[market].lower - 1},
+        {"atm": machine.twin.options.surface.rules[market].upper + 1},
+        {"skew": 10_000_001},
+        {"curvature": 100_000_001},
+        {"market": 9},
+    )
+    return [report._replace(**draw.choice(changes))], 200
+
+
+def _check_tracked(machine: Machine) -> None:
+    surface, now = machine.protocol.surface, machine.chain.timestamp
+    for market in MARKETS:
+        tracked = machine.twin.options.surface.expiries.get(market, ())
+        word = sum(expiry // DAY << 16 * i for i, expiry in enumerate(tracked))
+        machine.need("I-14", surface.call("expiries", market) == word, lambda m=market: m)
+        for expiry in tracked:
+            try:
+                wanted = tuple(machine.twin.options.surface.vol(market, expiry, now))
+            except Refused as refused:
+                wanted = refused.reason
+            try:
+                seen = tuple(surface.call("vol", market, expiry))
+            except Reverted as error:
+                seen = error.reason
+            machine.need("I-14", seen == wanted, lambda s=seen, w=wanted: (s, w))
+
+
+# ------------------------------------------------------------ what the owner may set
+
+
+class Asked(NamedTuple):
+    """A call of the owner's, why it is refused ("" when not), and (call, value) of a view after it."""
+
+    target: Contract
+    call: tuple
+    refused: str = ""
+    view: tuple = ()
+
+
+def _ask(machine: Machine, asked: list[Asked]) -> None:
+    """Through the timelock that owns everything: announced, and when it is time each on its own, undone
+    before the next."""
+    chain, timelock, caller = machine.chain, machine.protocol.timelock, machine.chain.accounts[0]
+    delay = machine.setting.spec.timelock_delay
+    operations = [
+        (one.target.address, 0, one.target.encode(*one.call), NO_SALT, (2**128 + i).to_bytes(32, "big"))
+        for i, one in enumerate(asked)
+    ]
+    for operation in operations:
+        timelock.send(caller, "schedule", *operation, delay)
+    ready = chain.timestamp + delay + 1
+    for one, operation in zip(asked, operations, strict=True):
+        mark = chain.snapshot()
+        try:
+            timelock.send(caller, "execute", *operation, at=ready)
+            seen = ""
+            if one.view:
+                wanted, found = one.view[1], one.target.call(*one.view[0])
+                same = tuple(found) == tuple(wanted) if isinstance(found, (list, tuple)) else found == wanted
+                machine.need("I-14", same, lambda o=one, f=found: (o.call, f, o.view[1]))
+        except Reverted as error:
+            seen = error.reason
+        finally:
+            chain.revert(mark)
+        machine.need("I-14", seen == one.refused, lambda o=one, s=seen: (o.call, s, o.refused))
+
+
+def reason_of(check, *args) -> str:
+    """Why the model refuses; "" when it does not."""
+    try:
+        check(*args)
+    except Refused as refused:
+        return refused.reason
+    return ""
+
+
+def i_14_setters(machine: Machine, draw) -> None:
+    """a setter takes what its documentation allows, to the last unit, and refuses the rest by name"""
+    from margincall.audit.properties import setters
+
+    with probe.undone(machine, "I-14"):
+        asked = list(setters.of_perps(machine, draw))
+        if machine.setting.options:
+            asked += [*setters.of_options(machine, draw), _dials(machine, draw)]
+        _ask(machine, asked)
+
+
+def _dials(machine: Machine, draw) -> Asked:
+    """New settings of the dials bind as the model's do."""
+    dials = deepcopy(machine.twin.options.dials)
+    settings = dials.settings._replace(
+        rho=draw.choice((0, 20_000, 30_000, 32_768, 32_769)),
+        psi=draw.choice((0, 20_000, 32_768, 32_769)),
+        rho_scale=draw.choice((0, 1, 8_000, 65_535, 65_536)),
+        psi_scale=draw.choice((0, 1, 8_000, 65_535, 65_536)),
+    )
+    refused = reason_of(dials.set_dials, machine.chain.timestamp + 1, settings)
+    return Asked(machine.protocol.portfolio, ("set_dials", tuple(settings)), refused)
