@@ -12,7 +12,7 @@ from time import monotonic, process_time
 
 from margincall.audit.mutants import schedules
 from margincall.audit.mutants.catalogue import Row
-from margincall.audit.mutants.hunting import Kill, hunt, killers
+from margincall.audit.mutants.hunting import Kill, Overdue, hunt, killers
 from margincall.audit.mutants.operators import Edit, key_of, sample
 from margincall.audit.mutants.planting import PlantError, compiled, planted
 from margincall.protocol.artifacts import CONTRACTS, ROOT, CompileError
@@ -39,7 +39,7 @@ def examine(edit: Edit) -> dict:
                 if replaced := compiled({edit.file: mutated}, [home]):
                     record |= {"contract": home, "status": SURVIVED}
                     break
-        except CompileError as error:
+        except (CompileError, Overdue) as error:
             return record | {"status": INVALID, "text": str(error)[:200]}
     if record["status"] == EQUIVALENT:
         return record | {"seconds": process_time() - started}
@@ -174,7 +174,7 @@ def run(
 
 
 class _alarm:
-    """Raises TimeoutError in the block after PATIENCE seconds of process time."""
+    """Raises Overdue in the block after PATIENCE seconds of process time."""
 
     def __enter__(self) -> None:
         signal.signal(signal.SIGPROF, _ring)
@@ -185,7 +185,7 @@ class _alarm:
 
 
 def _ring(number, frame) -> None:
-    raise TimeoutError(f"it did not end in {PATIENCE} s")
+    raise Overdue(f"it did not end in {PATIENCE} s")
 
 
 def kill_of(record: dict, name: str) -> Kill | None:

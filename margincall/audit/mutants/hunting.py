@@ -8,7 +8,17 @@ from typing import NamedTuple
 from margincall.audit import properties
 from margincall.audit.draw import RandomDraw
 from margincall.audit.machine import Action, Machine, Violation
-from margincall.audit.operations import admin, expiries, money, options, prices, strangers, token, trades
+from margincall.audit.operations import (
+    admin,
+    boundary,
+    expiries,
+    money,
+    options,
+    prices,
+    strangers,
+    token,
+    trades,
+)
 from margincall.audit.settings import SETTINGS
 from margincall.audit.world import MARKETS, TOKEN_MODES
 from margincall.chain.base import ChainError, Reverted
@@ -24,6 +34,10 @@ AFTERWARDS = 200
 """Steps for which a run goes on after its first violation, to see what else notices."""
 NO_DEPLOYMENT = "I-40"
 """The protocol cannot even be deployed."""
+
+
+class Overdue(BaseException):
+    """A mutant that does not end. No `except Exception` of a machine may take it for one of its own."""
 
 
 class Run(NamedTuple):
@@ -80,6 +94,32 @@ def _slices(machine: Machine, draw) -> Action | None:
     return trades.keep(machine) or draw.choice((prices.step_all, trades.trade))(machine, draw)
 
 
+def _shortfalls(machine: Machine, draw) -> Action | None:
+    """Books of several perps, a jump that takes all their money, liquidations: some after a rescue that pays
+    for less than the penalty."""
+    now = machine.chain.timestamp + 1
+    if not machine.fresh(now, 30):
+        return prices.report(machine, {n: k.mark for n, k in machine.twin.markets.items()}, 1)
+    if machine.unhealthy(now) and not any(m.in_grace(now) for m in machine.twin.markets.values()):
+        return boundary.to_the_brink(machine, draw) if draw.chance(20) else trades.keep(machine)
+    several = [held for held in machine.twin.positions.values() if len(held) > 1]
+    act = prices.jump if len(several) > 2 and draw.chance(30) else trades.trade
+    return act(machine, draw)
+
+
+def _least(machine: Machine, draw) -> Action | None:
+    """Vaults little larger than what may be held at all, which go whole or not at all; steps; the keeper."""
+    if not machine.fresh(machine.chain.timestamp, 30):
+        return prices.report(machine, {n: k.mark for n, k in machine.twin.markets.items()}, 1)
+    if (action := trades.keep(machine)) or draw.chance(50):
+        return action or prices.step_all(machine, draw)
+    market, root = draw.choice(MARKETS), draw.choice(machine.world.roots[2:])
+    known = machine.twin.markets[market]
+    lots = known.terms.min_notional * draw.choice((101, 130)) // 100 * NOTIONAL_SCALE // known.mark + 1
+    vault = accounts.vault(root, market, 2)
+    return trades.between(machine, draw, market, machine.world.roots[0], vault, lots, known.mark)
+
+
 def _odd(machine: Machine, draw) -> Action | None:
     """What has to be refused, and the settings of the protocol."""
     acts = (strangers.attempt, trades.bad_order, trades.cancel, prices.refused_report, admin.parameters)
@@ -121,6 +161,8 @@ FOCUSED: dict[str, Callable] = {
     "own liquidation": _by_oneself,
     "outage": _after_outage,
     "slices": _slices,
+    "shortfalls": _shortfalls,
+    "least": _least,
     "odd": _odd,
     "self trade": _with_oneself,
     "partly stale": _partly_stale,
@@ -184,7 +226,7 @@ def hunt(replaced: Mapping[str, Artifact], runs: Sequence[Run], exact: bool) -> 
             if machine is None:
                 return Kill(NO_DEPLOYMENT, done, run.setting, f"does not deploy: {error}")
             return Kill(BROKEN, done + machine.steps, run.setting, f"reverted: {error}")
-        except Exception as error:
+        except (Exception, Overdue) as error:
             steps = done + (machine.steps if machine else 0)
             return Kill(BROKEN, steps, run.setting, f"{type(error).__name__}: {error}"[:300])
         done += run.steps
@@ -197,6 +239,7 @@ def killers(replaced: Mapping[str, Artifact], runs: Sequence[Run]) -> dict[str, 
     done = 0
     for run in runs:
         noted: dict[str, int] = {}
+        machine = None
         try:
             machine = deployed(run, replaced, False, noted)
             draw = RandomDraw(run.seed)
@@ -215,6 +258,8 @@ def killers(replaced: Mapping[str, Artifact], runs: Sequence[Run]) -> dict[str, 
                         noted[BROKEN] = machine.steps
         except Violation as violation:  # at the machine's own first actions
             noted.setdefault(str(violation).partition(":")[0], 0)
+        except Overdue:
+            noted.setdefault(BROKEN, machine.steps if machine else 0)
         except Exception:
             noted.setdefault(NO_DEPLOYMENT, 0)
         for name, steps in noted.items():

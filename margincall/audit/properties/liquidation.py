@@ -7,7 +7,7 @@ from margincall.audit.properties import portfolio
 from margincall.audit.world import MARKETS
 from margincall.model import accounts
 from margincall.model.arithmetic import INDEX_SCALE, NOTIONAL_SCALE, PPM, RATE_SCALE, ceil_div
-from margincall.model.margin import Margin, bracket_of
+from margincall.model.margin import Margin, bracket_of, value_down
 
 QUANTA, TARGET = 1_000, 1_200_000
 
@@ -316,9 +316,29 @@ def i_26(machine: Machine, step: Step) -> None:
         machine.counts["side charged"] += 1
     slack = sum(q for ps in before.positions.values() for _, q, _ in ps if q > 0) // INDEX_SCALE + 4
     within = socialised <= granted + 3 and granted <= socialised + slack
+    _check_shares(machine, step, held)
     if not socialised and not granted:  # nothing to charge: no check
         return
     machine.need("I-26", within, (granted, socialised))
+
+
+def _check_shares(machine: Machine, step: Step, held: dict[int, int]) -> None:
+    """What the victim's losing perps explain is charged to their markets in proportion to what each lost."""
+    twin, victim, socialised = machine.twin, step.action.facts["victim"], step.result.outcome.socialised
+    losses = {}
+    for market, size, entry in step.before.positions.get(victim, ()):
+        quote = twin.markets[market].quote(step.now, twin.max_age)
+        losses[market] = max(-value_down(size, entry, quote), 0)
+    total = sum(losses.values())
+    if not socialised or total < socialised:
+        return
+    for market in held:
+        known = twin.markets[market]
+        before = step.before.social[market - 1]
+        charge = (known.social_long + known.social_short - sum(before)) * _interest(step, market)
+        share = socialised * losses[market] // total
+        most = share + len(held) + _interest(step, market) // INDEX_SCALE + 4
+        machine.need("I-26", charge // INDEX_SCALE <= most, lambda m=market, c=charge, s=share: (m, c, s))
 
 
 def i_24(machine: Machine, step: Step) -> None:

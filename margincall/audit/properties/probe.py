@@ -220,7 +220,8 @@ def _last_series(machine: Machine, keeper: int, order: Arrange) -> None:
         if machine.chain.timestamp < expiry:
             marks = {m: known.mark for m, known in twin.markets.items()}
             do(machine, prices.report(machine, marks, expiry - machine.chain.timestamp + 1))
-        must(machine, "I-02", expiries.settle_of(machine, roots, market, expiry))
+        if not must(machine, "I-02", expiries.settle_of(machine, roots, market, expiry)).ok:
+            return  # noted
     for root in list(twin.books):
         for segment in unpack(twin.books[root]):
             quiet_prices(machine)
