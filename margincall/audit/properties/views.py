@@ -4,22 +4,29 @@ Run on mutants, where these views are changed as well; on the contracts themselv
 from __future__ import annotations
 
 from margincall.audit.machine import Machine
-from margincall.audit.operations import options
+from margincall.audit.operations import options, trades
+from margincall.audit.properties import probe
 from margincall.audit.world import MARKETS
-from margincall.model import Refused, explanation
+from margincall.chain.base import Reverted
+from margincall.model import Refused, explanation, liquidation_price, portfolio
+from margincall.model.arithmetic import MAX_PRICE, MAX_SIZE
+from margincall.model.book import merge
 from margincall.model.instrument import Instrument
 from margincall.model.margin import value_down
 from margincall.model.rules import risk_of
+from margincall.protocol.orders import Order
 
 
 def i_13_lens(machine: Machine, draw) -> None:
-    """positions, explanation and mark of an option == the model's"""
-    if not machine.fresh(machine.chain.timestamp):
+    """positions, explanation and mark of an option == the model's; what a view says can be traded can be"""
+    if not machine.fresh(machine.chain.timestamp, 10):
         return
     if plain := machine.plain():
         _of_perps(machine, draw.choice(plain))
     if machine.setting.options:
         _of_options(machine, draw)
+        _observed(machine)
+    _largest(machine, draw)
 
 
 def _of_perps(machine: Machine, account: int) -> None:
@@ -28,6 +35,49 @@ def _of_perps(machine: Machine, account: int) -> None:
     wanted = [(m, q, e, value_down(q, e, twin.markets[m].quote(now, twin.max_age))) for m, q, e in held]
     seen = [tuple(one) for one in lens.call("positions", account)]
     machine.need("I-13", seen == wanted, lambda: (seen, wanted))
+    for market, *_ in held:
+        wanted = liquidation_price(twin, now, account, market)
+        exists, price = lens.call("liquidation_price", account, market)
+        near = abs(price - (wanted or 0)) <= 4 + ((wanted or 0) >> 20)  # but for rounding
+        machine.need("I-13", exists == (wanted is not None) and near, lambda w=wanted, p=price: (w, p))
+
+
+def _observed(machine: Machine) -> None:
+    """What the average of the next settlement is made of."""
+    series = machine.world.series
+    for (market, expiry), track in list(series.expiry.tracks.items())[-2:]:
+        wanted = (track.price, track.published, track.total, track.counted)
+        seen = tuple(machine.protocol.expiry.call("observed", market, expiry))
+        machine.need("I-13", seen == wanted, lambda s=seen, w=wanted: (s, w))
+
+
+def _largest(machine: Machine, draw) -> None:
+    """A taker can trade what Lens.max_trade says, and of a perp not a lot more, but for what is no question
+    of his margin."""
+    twin, market, account = machine.twin, draw.choice(MARKETS), draw.choice(machine.world.roots[1:])
+    id, mark, buys = market, twin.markets[market].mark, draw.chance(50)
+    if machine.setting.options and draw.chance(60):
+        instrument = options.any_instrument(machine, draw)
+        if not instrument.is_option or _is_usable(machine, instrument):
+            id, mark = instrument.id, options.fair(machine, instrument, machine.chain.timestamp)
+    for more in (0, 1):
+        with probe.undone(machine, "I-13"):
+            probe.open_doors(machine)
+            maker = probe.newcomer(machine, 10**9)
+            try:
+                at = machine.chain.timestamp + 1
+                lots = machine.protocol.lens.call("max_trade", account, id, buys, mark, at=at)
+            except Reverted:
+                return  # a price or curve is stale, or the book is full
+            if not 0 < lots + more < MAX_SIZE or (more and id != market):
+                return
+            sign = 1 if buys else -1
+            make = machine.book.make(Order(maker, id, -sign * (lots + more), mark))
+            take = machine.book.make(Order(account, id, sign * (lots + more), MAX_PRICE if buys else 0))
+            settle = trades.settle if id == market else options.settle
+            step = machine.do(settle(machine, make, take, lots + more))
+            fine = not step.ok if more else not step.reason.startswith("margin: ")
+            machine.need("I-13", fine, lambda s=step, n=lots, m=more: (id, n, m, s.reason))
 
 
 def _is_usable(machine: Machine, instrument: Instrument) -> bool:
@@ -64,3 +114,25 @@ def _of_options(machine: Machine, draw) -> None:
         ]
         shown = [tuple(one) for one in seen.underlyings]
         machine.need("I-13", shown == apart, lambda s=shown, w=apart: (s, w))
+        relief = _reliefs(machine, positions, words, risk, initial)
+        most = max(0, *relief.values())
+        named = relief.get((seen.driver, seen.size), 0)
+        machine.need("I-13", seen.relief == most == named, lambda s=seen, r=relief: (s, r))
+
+
+def _reliefs(machine: Machine, positions, words, risk, initial: bool) -> dict[tuple[int, int], int]:
+    """(instrument, lots) -> how much less is asked without it."""
+    twin, now, grid = machine.twin, machine.chain.timestamp, machine.twin.options.grid
+    perps = [(m, q, value_down(q, e, twin.markets[m].quote(now, twin.max_age))) for m, q, e in positions]
+
+    def asked(held, book) -> int:
+        found = portfolio.margin(0, held, book, risk)
+        return found.initial if initial else found.maintenance
+
+    whole, relief = asked(perps, words), {}
+    for perp in perps:
+        relief[perp[0], perp[1]] = whole - asked([each for each in perps if each is not perp], words)
+    for instrument, lots in grid.positions(words):
+        part = grid.fragment(instrument, lots, now, 0)
+        relief[instrument.id, lots] = whole - asked(perps, merge(words, part, negate=True)[0])
+    return relief
