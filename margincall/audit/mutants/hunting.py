@@ -23,14 +23,15 @@ from margincall.audit.settings import SETTINGS
 from margincall.audit.world import MARKETS, TOKEN_MODES
 from margincall.chain.base import ChainError, Reverted
 from margincall.model import accounts
-from margincall.model.arithmetic import NOTIONAL_SCALE
+from margincall.model.arithmetic import MAX_PRICE, NOTIONAL_SCALE
 from margincall.protocol.artifacts import Artifact
+from margincall.protocol.orders import Order
 
 EXACT = "I-14"
 """The exact twin: storage word by word, refusals, margins in fractions."""
 BROKEN = "broken state"
 """The contracts left a state that no formula can be evaluated on."""
-AFTERWARDS = 200
+AFTERWARDS = 50
 """Steps for which a run goes on after its first violation, to see what else notices."""
 NO_DEPLOYMENT = "I-40"
 """The protocol cannot even be deployed."""
@@ -120,6 +121,39 @@ def _least(machine: Machine, draw) -> Action | None:
     return trades.between(machine, draw, market, machine.world.roots[0], vault, lots, known.mark)
 
 
+def _late_switch(machine: Machine, draw) -> Action | None:
+    """A vault that can be liquidated is switched into an account that could carry it; else steps, trades."""
+    twin = machine.twin
+    if not machine.fresh(machine.chain.timestamp, 30):
+        return prices.report(machine, {n: k.mark for n, k in twin.markets.items()}, 1)
+    vaults = [account for account in machine.unhealthy() if accounts.is_vault(account)]
+    for vault in vaults:
+        if all(m != accounts.market_of(vault) for m, *_ in twin.positions.get(accounts.parent(vault), ())):
+            return trades.to_cross(machine, vault)
+    return draw.choice((prices.step_all, prices.step_all, trades.trade))(machine, draw)
+
+
+def _give_away(machine: Machine, draw) -> Action | None:
+    """A root account with positions moves most of what it may, and a little more, along with an order of its
+    vault."""
+    twin, now, roots = machine.twin, machine.chain.timestamp, machine.world.roots
+    held = [
+        account for account in machine.plain() if account in roots[1:] and machine.margin_of(account, now)
+    ]
+    if not held:
+        return trades.trade(machine, draw)
+    root, market = draw.choice(held), draw.choice(MARKETS)
+    found = machine.margin_of(root, now)
+    amount = min(twin.cash.get(root, 0), found.equity - found.maintenance) + draw.choice((-1_000, 1_000))
+    mark, least = twin.markets[market].mark, twin.markets[market].terms.min_notional
+    lots = 2 * least * NOTIONAL_SCALE // mark + 1
+    vault = accounts.vault(root, market, 3)
+    maker = roots[0] if root >> 96 != roots[0] >> 96 else roots[1]
+    order = Order(vault, market, lots, MAX_PRICE, max(amount, 0))
+    making = machine.book.resting(maker, market, -lots, mark)
+    return trades.settle(machine, making, machine.book.make(order), lots)
+
+
 def _odd(machine: Machine, draw) -> Action | None:
     """What has to be refused, and the settings of the protocol."""
     acts = (strangers.attempt, trades.bad_order, trades.cancel, prices.refused_report, admin.parameters)
@@ -163,6 +197,11 @@ FOCUSED: dict[str, Callable] = {
     "slices": _slices,
     "shortfalls": _shortfalls,
     "least": _least,
+    "late switch": _late_switch,
+    "give away": _give_away,
+    "fee token": _under("fee", money.deposit),
+    "collect": money.collect_fees,
+    "press": expiries.press,
     "odd": _odd,
     "self trade": _with_oneself,
     "partly stale": _partly_stale,
@@ -175,7 +214,7 @@ FOCUSED: dict[str, Callable] = {
     "settle": expiries.settle,
     "option": options.trade,
     "reduce option": options.reduce,
-    "spot": options.deposit_spot,
+    "spot": lambda machine, draw: draw.choice((options.deposit_spot, options.withdraw_spot))(machine, draw),
     "move": money.move_margin,
     "withdraw": money.withdraw,
     "silence": prices.silence,

@@ -157,6 +157,16 @@ def i_03_books(machine: Machine, step: Step) -> None:
             machine.need("I-03", same, lambda a=account: hex(a))
 
 
+def i_03_spot(machine: Machine, step: Step) -> None:
+    """The total of each spot token is what the books hold of it."""
+    if "spot" not in step.action.facts and step.action.kind != "liquidate":
+        return
+    held = [s for words in machine.twin.books.values() for s in unpack(words) if not s.expiry]
+    for market, listing in machine.world.series.collateral.listings.items():
+        total = sum(segment.forward for segment in held if segment.market == market)
+        machine.need("I-03", listing.total == total, lambda m=market, a=listing.total, b=total: (m, a, b))
+
+
 def i_33_premium(machine: Machine, step: Step) -> None:
     """A trade of an option moves its premium, |q| p / 1e8, from who gets it to who gives it, and each side's
     fee; one of a future moves the fees alone."""
@@ -219,4 +229,4 @@ def i_04_contracts(machine: Machine) -> None:
 
 REFUSED = (i_17_refused, i_38_third_party, i_11_refused)
 EVERY = (i_16_announced, i_17_dust, i_23_dust, i_36_step, i_36_cap, i_21_trade)
-OPTIONS = (*EVERY, i_40_first_look, i_31_dials, i_03_books, i_33_premium)
+OPTIONS = (*EVERY, i_40_first_look, i_31_dials, i_03_books, i_03_spot, i_33_premium)

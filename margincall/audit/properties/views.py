@@ -21,12 +21,30 @@ def i_13_lens(machine: Machine, draw) -> None:
     """positions, explanation and mark of an option == the model's; what a view says can be traded can be"""
     if not machine.fresh(machine.chain.timestamp, 10):
         return
+    if machine.observer:  # without an exact model views are held to what they are views of
+        _explained(machine, draw)
+        _largest(machine, draw)
+        return
     if plain := machine.plain():
         _of_perps(machine, draw.choice(plain))
     if machine.setting.options:
         _of_options(machine, draw)
         _observed(machine)
     _largest(machine, draw)
+
+
+def _explained(machine: Machine, draw) -> None:
+    """The explanation adds up to the margin that it explains."""
+    now, protocol = machine.chain.timestamp, machine.protocol
+    held = [a for a in machine.twin.modes if machine.margin_of(a, now) and not machine.twin.is_flat(a)]
+    if not held:
+        return
+    account = draw.choice(held)
+    equity, *asked, _ = machine.world.house.call("margin", account)
+    for initial, wanted in zip((True, False), asked, strict=True):
+        seen = protocol.portfolio_lens.call("explain", account, initial)
+        same = (seen.equity, seen.requirement) == (equity, wanted)
+        machine.need("I-13", same, lambda s=seen, w=wanted: (s, w))
 
 
 def _of_perps(machine: Machine, account: int) -> None:
