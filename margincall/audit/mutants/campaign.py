@@ -72,7 +72,7 @@ def examine_row(row: Row) -> dict:
         found = killers(replaced, looked_at)
     by = sorted(found, key=lambda name: (found[name], name))
     record |= {
-        "status": KILLED if by else SURVIVED,
+        "status": KILLED if by or exact else SURVIVED,
         "by": by,
         "steps": min(found.values(), default=0),
         "after": found,

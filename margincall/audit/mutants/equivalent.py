@@ -1,9 +1,9 @@
 """Generic mutants that provably change nothing, told from the syntax tree: none is made of them.
 
 Dead initialisers: Vyper demands an initial value; one that the next statement which mentions the name
-overwrites is never read. Independent neighbours: two assignments to different local names, neither of which
-reads the other, commute. Two asserts: both still hold, only which of two reasons is given first differs.
-Commutative arguments: their order is none.
+overwrites is never read. Independent neighbours: two assignments to different names, elements or variables
+of storage, neither of which reads the other, commute. Two asserts: both still hold, only which of two
+reasons is given first differs. Commutative arguments: their order is none.
 """
 
 from __future__ import annotations
@@ -31,12 +31,16 @@ def commutes(one, two) -> bool:
     """Whether two neighbours may change places without a difference."""
     if isinstance(one, va.Assert) and isinstance(two, va.Assert):
         return not any(_has_effects(node.test) for node in (one, two))
-    targets = [_local_targets(node) for node in (one, two)]
+    targets = [_targets(node) for node in (one, two)]
     if None in targets or any(_has_effects(node.value) for node in (one, two)):
         return False
-    apart = not targets[0] & targets[1]
-    return apart and not any(
-        _mentions(node, name) for node, names in ((one, targets[1]), (two, targets[0])) for name in names
+    if targets[0] & targets[1]:
+        return False
+    names = [{name for name, *_ in found} for found in targets]
+    if names[0] & names[1]:  # elements of one array: the values must not read it
+        return not any(_mentions(node.value, name) for node in (one, two) for name in names[0])
+    return not any(
+        _mentions(node, name) for node, found in ((one, names[1]), (two, names[0])) for name in found
     )
 
 
@@ -51,7 +55,16 @@ def _bodies(node) -> list[list]:
 
 
 def _mentions(node, name: str) -> bool:
+    """Whether a name, or a variable of storage ("self.x"), is in an expression or statement."""
+    if name.startswith("self."):
+        return any(_storage(one) == name for one in node.get_descendants(va.Attribute, include_self=True))
     return any(one.id == name for one in node.get_descendants(va.Name, include_self=True))
+
+
+def _storage(node) -> str:
+    """ "self.x" of a variable of storage, "" of anything else."""
+    is_own = isinstance(node, va.Attribute) and isinstance(node.value, va.Name) and node.value.id == "self"
+    return f"self.{node.attr}" if is_own else ""
 
 
 def _overwrites(node, name: str) -> bool:
@@ -64,12 +77,25 @@ def _overwrites(node, name: str) -> bool:
     return len(whole) == 1 and not any(_mentions(part, name) for part in parts if part is not whole[0])
 
 
-def _local_targets(node) -> set[str] | None:
-    """Names of the locals that an assignment sets; None where it does more, or is none."""
+def _targets(node) -> set[tuple] | None:
+    """What an assignment sets, (name, index) each; None where it does more, or is none."""
     if not isinstance(node, (va.Assign, va.AugAssign)):
         return None
-    parts = node.target.elements if isinstance(node.target, va.Tuple) else [node.target]
-    return {part.id for part in parts} if all(isinstance(part, va.Name) for part in parts) else None
+    found = set()
+    for part in node.target.elements if isinstance(node.target, va.Tuple) else [node.target]:
+        if isinstance(part, va.Name):
+            found.add((part.id, None))
+        elif _storage(part):
+            found.add((_storage(part), None))
+        elif (
+            isinstance(part, va.Subscript)
+            and isinstance(part.value, va.Name)
+            and isinstance(part.slice, va.Int)
+        ):
+            found.add((part.value.id, part.slice.value))
+        else:
+            return None
+    return found
 
 
 def _has_effects(node) -> bool:

@@ -157,6 +157,7 @@ def _give_away(machine: Machine, draw) -> Action | None:
 def _odd(machine: Machine, draw) -> Action | None:
     """What has to be refused, and the settings of the protocol."""
     acts = (strangers.attempt, trades.bad_order, trades.cancel, prices.refused_report, admin.parameters)
+    acts += (admin.delegate, money.move_margin)
     acts += (options.odd, options.withdraw_spot, expiries.tighten) if machine.setting.options else ()
     return draw.choice(acts)(machine, draw)
 
@@ -202,6 +203,7 @@ FOCUSED: dict[str, Callable] = {
     "fee token": _under("fee", money.deposit),
     "collect": money.collect_fees,
     "press": expiries.press,
+    "expiry": expiries.to_expiry,
     "odd": _odd,
     "self trade": _with_oneself,
     "partly stale": _partly_stale,

@@ -1,7 +1,7 @@
 """Generic mutants of Vyper source: a small change of one line each, found in the compiler's own syntax tree.
 
-Kinds: comparison, sign (also and/or, not), rounding, min/max, constant (+-1), delete statement, delete
-assert, swap statements, wrong argument. What provably changes nothing is left out (`equivalent`). Whether a
+Kinds: comparison, sign (also and/or, not), rounding, min/max, constant (+-1; of a packed word the middle bit),
+delete statement, delete assert, swap statements, wrong argument. What provably changes nothing is left out (`equivalent`). Whether a
 mutant compiles, and differs in bytecode, shows later.
 """
 
@@ -37,6 +37,8 @@ CALLS = {
     "_floor_div": ("rounding", "_ceil_div"),
     "_ceil_div": ("rounding", "_floor_div"),
 }
+PACKED = 2**64
+"""From here on a constant is a word of several coefficients, and 1 is less than any output shows."""
 VALUED = (va.AnnAssign, va.Assign, va.AugAssign, va.Expr, va.Return)
 SIMPLE = (va.Assign, va.AugAssign, va.Expr, va.Assert)
 
@@ -254,6 +256,10 @@ def _constant(source: _Source, node, function: str) -> Iterator[Edit]:
     text = source.of(node)
     if re.fullmatch(r"[0-9_]+", text):
         value = int(text)
+        if value >= PACKED:
+            new = str(value ^ 1 << value.bit_length() // 2)
+            yield source.edit("constant", source.start(node), source.end(node), new, function)
+            return
         yield source.edit("constant", source.start(node), source.end(node), str(value + 1), function)
         if value:
             yield source.edit("constant", source.start(node), source.end(node), str(value - 1), function)

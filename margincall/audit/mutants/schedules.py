@@ -24,13 +24,18 @@ OPTION_FILES = ("options/", "Book.vy", "PortfolioMargin.vy", "margin/portfolio.v
                 "margin/dials.vy", "Surface.vy", "Pricing.vy", "StandardMargin.vy", "Expiry.vy",
                 "Collateral.vy", "PortfolioLens.vy")  # fmt: skip
 """Files whose code runs in a setting with options only."""
-OF_OPTIONS = (Run("portfolio", 21, 250), Run("portfolio", 22, 250, "odd"))
+OF_OPTIONS = (
+    Run("portfolio", 21, 250),
+    Run("portfolio", 22, 200, "odd"),
+    Run("portfolio", 23, 200, "expiry"),
+    Run("portfolio", 24, 150, "press"),
+)
 OF_PERPS = (
     Run("thin", 11, 260),
     Run("hostile", 12, 260, "odd"),
     Run("plain", 13, 260, "slices"),
     Run("wide", 14, 160),
-    Run("portfolio", 15, 200),
+    Run("portfolio", 15, 200, "press"),
 )
 
 

@@ -35,13 +35,19 @@ def _print_catalogue(console: Console, found: dict[str, Any]) -> None:
         exact = row["exact"]
         first = f"{exact['by']} after {exact['steps']}" if exact else "-"
         style = None if row["status"] == "killed" else "red"
-        table.add_row(id, text, first, " ".join(row["by"]) or "SURVIVES", f"{row['steps']:,}", style=style)
+        table.add_row(
+            id, text, first, " ".join(row["by"]) or _unnoticed(row), f"{row['steps']:,}", style=style
+        )
     console.print(table)
     n = counts(found)
     console.print(
         f"{n['real']} rows of real findings, {n['applicable']} apply; {n['own']} of our own."
         f" Noticed: {n['killed with']} with I-14, {n['killed']} without."
     )
+
+
+def _unnoticed(row: dict[str, Any]) -> str:
+    return "I-14 alone notices" if row["exact"] else "SURVIVES"
 
 
 def _print_properties(console: Console, found: dict[str, Any]) -> None:
@@ -123,7 +129,7 @@ def page(found: dict[str, Any]) -> str:
                     about.note,
                     about.source,
                     first,
-                    " ".join(row["by"]) or "SURVIVES",
+                    " ".join(row["by"]) or _unnoticed(row),
                     f"{row['steps']:,}",
                 )
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")

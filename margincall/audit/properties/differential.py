@@ -20,7 +20,7 @@ from margincall.chain.base import Reverted
 from margincall.model import Refused
 from margincall.model.curves import Vol, refresh
 from margincall.model.instrument import DAY
-from margincall.model.surface import MAX_TERM, VolReport, check_smile
+from margincall.model.surface import MAX_EXPIRIES, MAX_TERM, VolReport, check_smile
 from margincall.protocol.deploy import NO_SALT
 
 
@@ -80,7 +80,8 @@ def i_14_smiles(machine: Machine, draw) -> None:
     away, off the grid, late, too many.
     """
     with probe.undone(machine, "I-14"):
-        for make in (_edge_of_shape, _edge_of_calendar, _edge_of_step, _odd_report):
+        makes = (_edge_of_shape, _edge_of_shape, _edge_of_calendar, _edge_of_step, _odd_report, _as_many)
+        for make in makes:
             reports, seconds = make(machine, draw)
             machine.do(expiries.vols_of(machine, reports, seconds))
         _check_tracked(machine)
@@ -142,13 +143,10 @@ def _edge_of_step(machine: Machine, draw) -> tuple[list[VolReport], int]:
 
 
 def _odd_report(machine: Machine, draw) -> tuple[list[VolReport], int]:
-    """Late, early, too far, off the grid, out of the market's bounds, or more than are tracked."""
+    """Late, early, too far, off the grid, out of the market's bounds."""
     market, series, at = _live(machine, draw)
     level, last = machine.world.series.level[market], series[-1]
     report = VolReport(market, last, level, 0, 0, at)
-    if draw.chance(30):
-        more = draw.choice((13, 14)) - len(series) + 1
-        return [report._replace(expiry=last + (i + 1) * DAY) for i in range(max(more, 1))], 200
     whole = (at + MAX_TERM - last) // DAY * DAY
     changes = (
         {"published": at - 240},
@@ -167,22 +165,40 @@ def _odd_report(machine: Machine, draw) -> tuple[list[VolReport], int]:
     return [report._replace(**draw.choice(changes))], 200
 
 
+def _as_many(machine: Machine, draw) -> tuple[list[VolReport], int]:
+    """So many new expiries that as many are tracked as may be, or one more."""
+    market, series, at = _live(machine, draw)
+    tracked = [e for e in machine.twin.options.surface.expiries.get(market, ()) if e > at]
+    level, last = machine.world.series.level[market], max([*tracked, *series])
+    more = MAX_EXPIRIES - len(tracked) + draw.choice((0, 0, 1))
+    days = range(1, min(more, 14) + 1)
+    return [VolReport(market, last + i * DAY, level, 0, 0, at) for i in days], 200
+
+
 def _check_tracked(machine: Machine) -> None:
     surface, now = machine.protocol.surface, machine.chain.timestamp
     for market in MARKETS:
         tracked = machine.twin.options.surface.expiries.get(market, ())
         word = sum(expiry // DAY << 16 * i for i, expiry in enumerate(tracked))
         machine.need("I-14", surface.call("expiries", market) == word, lambda m=market: m)
+        age = machine.twin.options.surface.rules[market].max_age
         for expiry in tracked:
-            try:
-                wanted = tuple(machine.twin.options.surface.vol(market, expiry, now))
-            except Refused as refused:
-                wanted = refused.reason
-            try:
-                seen = tuple(surface.call("vol", market, expiry))
-            except Reverted as error:
-                seen = error.reason
-            machine.need("I-14", seen == wanted, lambda s=seen, w=wanted: (s, w))
+            smile = machine.twin.options.surface.smiles[market, expiry]
+            for at in (now, smile.published + age, smile.published + age + 1, expiry):
+                if at >= now:
+                    _check_smile(machine, market, expiry, at)
+
+
+def _check_smile(machine: Machine, market: int, expiry: int, at: int) -> None:
+    try:
+        wanted = tuple(machine.twin.options.surface.vol(market, expiry, at))
+    except Refused as refused:
+        wanted = refused.reason
+    try:
+        seen = tuple(machine.protocol.surface.call("vol", market, expiry, at=at))
+    except Reverted as error:
+        seen = error.reason
+    machine.need("I-14", seen == wanted, lambda: (market, expiry, at, seen, wanted))
 
 
 # ------------------------------------------------------------ what the owner may set

@@ -5,6 +5,10 @@ import pytest
 from margincall.audit.mutants.operators import edits
 
 FUNCTION = """
+p: uint256
+q: uint256
+
+
 @internal
 @view
 def _one(a: uint256, b: uint256) -> uint256:
@@ -26,6 +30,7 @@ def made(tmp_path, kind, *lines):
 
 
 TWO = "y: uint256 = b"
+ARRAY = ("x: uint256 = a", TWO, "z: uint256[4] = [a, a, a, a]")
 
 
 @pytest.mark.parametrize(
@@ -55,6 +60,11 @@ def test_an_initial_value_that_nothing_reads(tmp_path, lines, made_of_it):
         (("x: uint256 = a", TWO, 'assert a > b, "one"', 'assert b > 0, "two"'), False),
         (("x: uint256 = a", TWO, 'assert self._one(a, b) > b, "one"', 'assert b > 0, "two"'), True),
         (("x: uint256 = a", TWO, 'assert a > b, "one"', "x = a"), True),
+        ((*ARRAY, "z[0] = b", "z[1] = a"), False),
+        ((*ARRAY, "z[0] = b", "z[0] = a"), True),
+        ((*ARRAY, "z[0] = b", "z[1] = z[0]"), True),
+        (("x: uint256 = a", TWO, "self.p = a", "self.q = b"), False),
+        (("x: uint256 = a", TWO, "self.p = a", "self.q = self.p"), True),
     ],
 )
 def test_neighbours_that_commute(tmp_path, lines, made_of_it):
