@@ -1,8 +1,8 @@
 """Generic mutants of Vyper source: a small change of one line each, found in the compiler's own syntax tree.
 
-Kinds: comparison, sign (also and/or, not), rounding, min/max, constant (+-1; of a packed word the middle bit),
-delete statement, delete assert, swap statements, wrong argument. What provably changes nothing is left out (`equivalent`). Whether a
-mutant compiles, and differs in bytecode, shows later.
+Kinds: comparison, sign (also and/or, not), rounding, min/max, constant (+-1; of a packed word the middle
+bit), delete statement, delete assert, swap statements, wrong argument. What provably changes nothing is left
+out (`equivalent`). Whether a mutant compiles, and differs in bytecode, shows later.
 """
 
 from __future__ import annotations
