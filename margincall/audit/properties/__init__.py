@@ -13,6 +13,7 @@ from margincall.audit.draw import Draw
 from margincall.audit.machine import Machine, Step
 from margincall.audit.properties import (
     differential,
+    doors,
     economic,
     liquidation,
     observed,
@@ -42,6 +43,7 @@ RATES = {
     "i_02": 1_000,
     "i_10_reduce": 300,
     "i_17": 150,
+    "i_18_door": 400,
     "i_20_chunks": 100,
     "i_22": 700,
     "i_28": 1_200,
@@ -63,7 +65,7 @@ WITH_OPTIONS = {
 
 _SOMETIMES = {
     name: getattr(module, name)
-    for module in (tworun, economic, rule, differential)
+    for module in (tworun, economic, rule, differential, doors)
     for name in RATES | WITH_OPTIONS
     if hasattr(module, name)
 } | {"i_13_lens": views.i_13_lens}

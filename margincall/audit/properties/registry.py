@@ -15,6 +15,7 @@ def functions() -> dict[str, list[Callable]]:
     """Property id -> the functions that check it, the one named by the id alone first."""
     from margincall.audit.properties import (
         differential,
+        doors,
         economic,
         liquidation,
         portfolio,
@@ -26,7 +27,18 @@ def functions() -> dict[str, list[Callable]]:
     )
 
     found: dict[str, list[Callable]] = {id: [] for id in IDS}
-    for module in (state, transition, refusals, liquidation, portfolio, tworun, economic, rule, differential):
+    for module in (
+        state,
+        transition,
+        refusals,
+        liquidation,
+        portfolio,
+        tworun,
+        economic,
+        rule,
+        differential,
+        doors,
+    ):
         for name, value in vars(module).items():
             named = _NAME.fullmatch(name)
             if named and getattr(value, "__module__", "") == module.__name__:
