@@ -95,6 +95,16 @@ def _slices(machine: Machine, draw) -> Action | None:
     return trades.keep(machine) or draw.choice((prices.step_all, trades.trade))(machine, draw)
 
 
+def _book_slices(machine: Machine, draw) -> Action | None:
+    """Option trades of portfolio accounts, and prices that take them a little below maintenance."""
+    if not machine.fresh(machine.chain.timestamp, 30):
+        return prices.report(machine, {n: k.mark for n, k in machine.twin.markets.items()}, 1)
+    if expiries.stale(machine):
+        return expiries.upkeep(machine, draw)
+    act = boundary.book_edge if len(machine.twin.books) > 3 and draw.chance(60) else options.trade
+    return act(machine, draw)
+
+
 def _shortfalls(machine: Machine, draw) -> Action | None:
     """Books of several perps, a jump that takes all their money, liquidations: some after a rescue that pays
     for less than the penalty."""
@@ -196,6 +206,7 @@ FOCUSED: dict[str, Callable] = {
     "own liquidation": _by_oneself,
     "outage": _after_outage,
     "slices": _slices,
+    "book slices": _book_slices,
     "shortfalls": _shortfalls,
     "least": _least,
     "late switch": _late_switch,

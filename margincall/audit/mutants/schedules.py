@@ -28,14 +28,14 @@ OF_OPTIONS = (
     Run("portfolio", 21, 250),
     Run("portfolio", 22, 200, "odd"),
     Run("portfolio", 23, 200, "expiry"),
-    Run("portfolio", 24, 150, "press"),
+    Run("portfolio", 24, 250, "book slices"),
 )
 OF_PERPS = (
     Run("thin", 11, 260),
     Run("hostile", 12, 260, "odd"),
     Run("plain", 13, 260, "slices"),
     Run("wide", 14, 160),
-    Run("portfolio", 15, 200, "press"),
+    Run("portfolio", 15, 200, "book slices"),
 )
 
 

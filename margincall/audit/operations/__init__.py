@@ -62,6 +62,7 @@ OPTIONS = {
     options.withdraw_spot: 2,
     boundary.to_the_unit: 5,
     boundary.to_the_brink: 5,
+    boundary.book_edge: 4,
     expiries.vols: 1,
     expiries.upkeep: 4,
     expiries.press: 8,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from margincall.audit.machine import Action, Machine
 from margincall.audit.operations import money, prices, trades
-from margincall.model import Refused, accounts, liquidation_price
+from margincall.model import Refused, accounts, liquidation_price, portfolio
 from margincall.model.arithmetic import MAX_PRICE, PPM
+from margincall.model.book import unpack
+from margincall.model.rules import risk_of
 
 
 def boundary(machine: Machine, draw) -> Action | None:
@@ -44,6 +46,39 @@ def to_the_unit(machine: Machine, draw) -> Action | None:
     account = draw.choice(unhealthy)
     machine.queue.append(lambda m: _attempt(m, account))
     return _to_the_unit(machine, account, draw.choice((-1, 0, 1)))
+
+
+def book_edge(machine: Machine, draw) -> Action | None:
+    """Publish a price at which a portfolio account is below maintenance and far from insolvent, by the model;
+    then liquidate it."""
+    twin, now = machine.twin, machine.chain.timestamp
+    books = [
+        a for a in twin.books if a in twin.modes and a not in twin.positions and machine.margin_of(a, now)
+    ]
+    if not books:
+        return None
+    account = draw.choice(books)
+    words = twin.books[account]
+    risk = risk_of(twin, now, set(twin.markets))
+    market = draw.choice(sorted({segment.market for segment in unpack(words)}))
+    known = twin.markets[market]
+    percents = [sign * size for size in (2, 3, 5, 7, 10, 14, 19, 25) for sign in (1, -1)]
+    for percent in percents if draw.chance(50) else percents[::-1]:
+        mark = known.mark * (100 + percent) // 100
+        try:
+            found = portfolio.margin(
+                twin.cash.get(account, 0), [], words, risk._replace(prices=risk.prices | {market: mark})
+            )
+        except Refused:
+            continue
+        if found.maintenance // 3 < found.equity < found.maintenance * 98 // 100:
+            needed = (abs(percent) * 11_000 // known.rules.step + 1) * known.rules.interval
+            seconds = max(known.published + needed - now, 1)
+            if known.published + seconds >= known.published + known.rules.outage or mark > MAX_PRICE:
+                return None
+            machine.queue.append(lambda m: _attempt(m, account))
+            return prices.report(machine, {market: mark}, seconds, kind="jump")
+    return None
 
 
 def to_the_brink(machine: Machine, draw) -> Action | None:

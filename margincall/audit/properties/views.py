@@ -133,7 +133,7 @@ def _of_options(machine: Machine, draw) -> None:
         shown = [tuple(one) for one in seen.underlyings]
         machine.need("I-13", shown == apart, lambda s=shown, w=apart: (s, w))
         relief = _reliefs(machine, positions, words, risk, initial)
-        most = max(0, *relief.values())
+        most = max([0, *relief.values()])
         named = relief.get((seen.driver, seen.size), 0)
         machine.need("I-13", seen.relief == most == named, lambda s=seen, r=relief: (s, r))
 
@@ -151,6 +151,7 @@ def _reliefs(machine: Machine, positions, words, risk, initial: bool) -> dict[tu
     for perp in perps:
         relief[perp[0], perp[1]] = whole - asked([each for each in perps if each is not perp], words)
     for instrument, lots in grid.positions(words):
-        part = grid.fragment(instrument, lots, now, 0)
+        before = min(now, instrument.expiry - 1) if instrument.expiry else now  # in its last second too
+        part = grid.fragment(instrument, lots, before, 0)
         relief[instrument.id, lots] = whole - asked(perps, merge(words, part, negate=True)[0])
     return relief
