@@ -1,18 +1,58 @@
 """Generic mutants that provably change nothing, told from the syntax tree: none is made of them.
 
-Dead initialisers: Vyper demands an initial value; one that the next statement which mentions the name
-overwrites is never read. Independent neighbours: two assignments to different names, elements or variables
-of storage, neither of which reads the other, commute. Two asserts: both still hold, only which of two
-reasons is given first differs. Commutative arguments: their order is none.
+Dead initialisers: Vyper demands an initial value; a literal that the next statement which mentions the name
+overwrites is never read. Neighbours that commute: neither sets what the other reads or sets. What reverts
+undoes all that was done before it, so of asserts and calls only the reason that is given first differs.
+Commutative arguments: their order is none.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
 import vyper.ast as va
 
-PURE = {"unsafe_add", "unsafe_sub", "unsafe_mul", "unsafe_div", "min", "max", "abs", "convert", "len"}
-"""Calls without effects, whatever their order."""
+PURE = {"unsafe_add", "unsafe_sub", "unsafe_mul", "unsafe_div", "min", "max", "abs", "convert", "len",
+        "empty", "slice", "extract32", "concat", "keccak256", "isqrt", "ecrecover", "abi_encode"}  # fmt: skip
+"""Builtins without effects, whatever their order."""
 COMMUTATIVE = {"unsafe_add", "unsafe_mul"}
+FRAME = ("msg", "block", "tx", "chain")
+"""What is the same all through a call."""
+OF_ADDRESS = ("balance", "code", "codehash", "codesize", "is_contract")
+"""What an effect may change of any address."""
+WORLD = ("self",)
+"""The path of all that is stored, here and elsewhere: a part of it is "self", name, ... ."""
+Place = tuple[str, ...]
+
+
+class Known(NamedTuple):
+    """What a file's names outside of its functions mean."""
+
+    callees: Mapping[str, str]
+    """Internal functions that the compiler holds to "view" or "pure", as they are called ("lanes._size")."""
+    fixed: frozenset[str]
+    """Constants and immutables of modules, as they are read ("units.PPM")."""
+    imported: frozenset[str]
+
+
+def names_of(tree, file: Path) -> Known:
+    """The meaning of a file's names. Of a module from elsewhere nothing is known: it may do anything."""
+    callees = {f"self.{name}": kind for name, kind in _declared(tree)[0].items()}
+    fixed: set[str] = set()
+    imported: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, (va.Import, va.ImportFrom)):
+            name = node.alias or node.name
+            imported.add(name)
+            path = _module(node, file)
+            if path is not None:
+                functions, constants = _declared_in(path.read_text())
+                callees |= {f"{name}.{one}": kind for one, kind in functions.items()}
+                fixed |= {f"{name}.{one}" for one in constants}
+    return Known(callees, frozenset(fixed), frozenset(imported))
 
 
 def dead_initialisers(function) -> set[int]:
@@ -20,51 +60,167 @@ def dead_initialisers(function) -> set[int]:
     found: set[int] = set()
     for body in _bodies(function):
         for i, node in enumerate(body):
-            if isinstance(node, va.AnnAssign) and isinstance(node.target, va.Name):
+            if (
+                isinstance(node, va.AnnAssign)
+                and isinstance(node.target, va.Name)
+                and _is_literal(node.value)
+            ):
                 following = next((later for later in body[i + 1 :] if _mentions(later, node.target.id)), None)
                 if following is not None and _overwrites(following, node.target.id):
                     found.add(node.value.node_id)
     return found
 
 
-def commutes(one, two) -> bool:
+def commutes(one, two, names: Known) -> bool:
     """Whether two neighbours may change places without a difference."""
-    if isinstance(one, va.Assert) and isinstance(two, va.Assert):
-        return not any(_has_effects(node.test) for node in (one, two))
-    targets = [_targets(node) for node in (one, two)]
-    if None in targets or any(_has_effects(node.value) for node in (one, two)):
+    constructs = one.get_ancestor(va.FunctionDef).name == "__init__"  # there, calls set and see immutables
+    first, second = (_Footprint(node, names, constructs) for node in (one, two))
+    if first.opaque or second.opaque:
         return False
-    if targets[0] & targets[1]:
-        return False
-    names = [{name for name, *_ in found} for found in targets]
-    if names[0] & names[1]:  # elements of one array: the values must not read it
-        return not any(_mentions(node.value, name) for node in (one, two) for name in names[0])
-    return not any(
-        _mentions(node, name) for node, found in ((one, names[1]), (two, names[0])) for name in found
+    return not (
+        _overlap(first.sets, second.sets)
+        or _overlap(first.sets, second.reads)
+        or _overlap(first.reads, second.sets)
     )
 
 
-def _bodies(node) -> list[list]:
+# ------------------------------------------------------------ what a statement reads and sets
+
+
+class _Footprint:
+    """What a statement reads and sets, as paths: a name, then fields and constant indices."""
+
+    def __init__(self, node, names: Known, constructs: bool) -> None:
+        self.names, self.constructs = names, constructs
+        self.reads: set[Place] = set()
+        self.sets: set[Place] = set()
+        self.opaque = False
+        if isinstance(node, va.Assert):
+            self._read(node.test)
+        else:
+            self._read(node.value)
+        if isinstance(node, (va.Assign, va.AugAssign)):
+            for part in node.target.elements if isinstance(node.target, va.Tuple) else [node.target]:
+                self.sets.add(self._path(part))
+            if isinstance(node, va.AugAssign):
+                self._read(node.target)
+
+    def _read(self, node) -> None:
+        if isinstance(node, (va.StaticCall, va.ExtCall)):
+            self.reads.add(WORLD)
+            if isinstance(node, va.ExtCall):
+                self.sets.add(WORLD)
+            self._read(node.value.func.value)
+            self._arguments(node.value)
+        elif isinstance(node, va.Call):
+            self._call(node)
+            self._arguments(node)
+        elif isinstance(node, (va.Name, va.Attribute, va.Subscript)):
+            if path := self._path(node):
+                self.reads.add(path)
+        else:
+            for child in node.get_children():
+                self._read(child)
+
+    def _arguments(self, call) -> None:
+        for argument in (*call.args, *(one.value for one in call.keywords)):
+            self._read(argument)
+
+    def _call(self, call) -> None:
+        func = call.func
+        if isinstance(func, va.Name):  # a builtin, or a struct or interface
+            self.opaque |= func.id not in PURE and not func.id[0].isupper()
+            return
+        owner = func.value.id if isinstance(func.value, va.Name) else ""
+        if func.attr in ("append", "pop") and owner not in self.names.imported:
+            self.sets.add(self._path(func.value))
+            self._read(func.value)
+            return
+        self.opaque |= self.constructs
+        kind = self.names.callees.get(f"{owner}.{func.attr}")
+        if kind != "pure":
+            self.reads.add(WORLD)
+        if kind is None:
+            self.sets.add(WORLD)
+
+    def _path(self, node) -> Place:
+        """The path of a name, field or element, () of what does not change; reads what stands in its
+        indices. An index that is computed may be any: the path ends before it."""
+        steps = []
+        while isinstance(node, (va.Attribute, va.Subscript)):
+            if isinstance(node, va.Attribute):
+                steps.append(node.attr)
+                if node.attr in OF_ADDRESS:
+                    self.reads.add(WORLD)
+            else:
+                steps.append(str(node.slice.value) if isinstance(node.slice, va.Int) else "")
+                self._read(node.slice)
+            node = node.value
+        if not isinstance(node, va.Name):
+            self._read(node)
+            return ()
+        steps.reverse()
+        if node.id in self.names.imported:
+            return () if steps and f"{node.id}.{steps[0]}" in self.names.fixed else WORLD
+        if node.id in FRAME or (node.id == "self" and not steps):
+            return ()
+        return (node.id, *steps[: steps.index("")]) if "" in steps else (node.id, *steps)
+
+
+def _overlap(some: set[Place], others: set[Place]) -> bool:
+    """Whether a path of the one is a part of a path of the other, or the other way round."""
+    return any(a[: len(b)] == b[: len(a)] for a in some for b in others)
+
+
+# ------------------------------------------------------------ the tree
+
+
+def _declared(tree) -> tuple[dict[str, str], set[str]]:
+    """A file's functions without effects, and its constants and immutables."""
+    functions: dict[str, str] = {}
+    constants: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, va.FunctionDef):
+            for decorator in node.decorator_list:
+                if isinstance(decorator, va.Name) and decorator.id in ("view", "pure"):
+                    functions[node.name] = decorator.id
+        elif isinstance(node, va.VariableDecl) and (node.is_constant or node.is_immutable):
+            constants.add(node.target.id)
+    return functions, constants
+
+
+@cache
+def _declared_in(text: str) -> tuple[dict[str, str], set[str]]:
+    return _declared(va.parse_to_ast(text))
+
+
+def _module(node, file: Path) -> Path | None:
+    """The file of a module that is imported by its place (`from ..ledger import lanes`)."""
+    if not isinstance(node, va.ImportFrom) or not node.level:
+        return None
+    folder = file.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+    path = folder / f"{node.name}.vy"
+    return path if path.is_file() else None
+
+
+def _bodies(node) -> Iterator[list]:
     """Every list of statements inside a function."""
-    found = [node.body]
+    yield node.body
     for inner in node.get_descendants((va.If, va.For)):
-        found.append(inner.body)
+        yield inner.body
         if isinstance(inner, va.If):
-            found.append(inner.orelse)
-    return found
+            yield inner.orelse
 
 
 def _mentions(node, name: str) -> bool:
-    """Whether a name, or a variable of storage ("self.x"), is in an expression or statement."""
-    if name.startswith("self."):
-        return any(_storage(one) == name for one in node.get_descendants(va.Attribute, include_self=True))
     return any(one.id == name for one in node.get_descendants(va.Name, include_self=True))
 
 
-def _storage(node) -> str:
-    """ "self.x" of a variable of storage, "" of anything else."""
-    is_own = isinstance(node, va.Attribute) and isinstance(node.value, va.Name) and node.value.id == "self"
-    return f"self.{node.attr}" if is_own else ""
+def _is_literal(node) -> bool:
+    """Whether a value is written out, or `empty(...)`: it does nothing, and does not revert."""
+    if isinstance(node, va.Call):
+        return isinstance(node.func, va.Name) and node.func.id == "empty"
+    return not node.get_descendants((va.Name, va.Attribute, va.BinOp, va.Call), include_self=True)
 
 
 def _overwrites(node, name: str) -> bool:
@@ -75,35 +231,3 @@ def _overwrites(node, name: str) -> bool:
     parts = target.elements if isinstance(target, va.Tuple) else [target]
     whole = [part for part in parts if isinstance(part, va.Name) and part.id == name]
     return len(whole) == 1 and not any(_mentions(part, name) for part in parts if part is not whole[0])
-
-
-def _targets(node) -> set[tuple] | None:
-    """What an assignment sets, (name, index) each; None where it does more, or is none."""
-    if not isinstance(node, (va.Assign, va.AugAssign)):
-        return None
-    found = set()
-    for part in node.target.elements if isinstance(node.target, va.Tuple) else [node.target]:
-        if isinstance(part, va.Name):
-            found.add((part.id, None))
-        elif _storage(part):
-            found.add((_storage(part), None))
-        elif (
-            isinstance(part, va.Subscript)
-            and isinstance(part.value, va.Name)
-            and isinstance(part.slice, va.Int)
-        ):
-            found.add((part.value.id, part.slice.value))
-        else:
-            return None
-    return found
-
-
-def _has_effects(node) -> bool:
-    """Whether an expression may do more than compute: any call but PURE ones and views of other contracts."""
-    calls = node.get_descendants(va.Call, include_self=True)
-    seen = {one.value.node_id for one in node.get_descendants(va.StaticCall, include_self=True)}
-    for call in calls:
-        name = call.func.id if isinstance(call.func, va.Name) else ""
-        if name not in PURE and call.node_id not in seen:
-            return True
-    return bool(node.get_descendants(va.ExtCall, include_self=True))

@@ -17,7 +17,13 @@ from typing import NamedTuple
 
 import vyper.ast as va
 
-from margincall.audit.mutants.equivalent import COMMUTATIVE, commutes, dead_initialisers
+from margincall.audit.mutants.equivalent import (
+    COMMUTATIVE,
+    Known,
+    commutes,
+    dead_initialisers,
+    names_of,
+)
 from margincall.protocol.artifacts import CONTRACTS
 
 COMPARISONS = {
@@ -73,6 +79,7 @@ def edits(file: str, contracts: Path = CONTRACTS) -> list[Edit]:
     text = (contracts / file).read_text()
     source = _Source(file, text)
     tree = va.parse_to_ast(text)
+    source.names = names_of(tree, contracts / file)
     found: list[Edit] = []
     for node in tree.body:
         if isinstance(node, va.FunctionDef):
@@ -109,6 +116,7 @@ class _Source:
     def __init__(self, file: str, text: str) -> None:
         self.file, self.text = file, text
         self.dead: set[int] = set()  # initial values that nothing reads, of the function looked at
+        self.names = Known({}, frozenset(), frozenset())
         self._starts = [0]
         for line in text.splitlines(keepends=True):
             self._starts.append(self._starts[-1] + len(line))
@@ -168,7 +176,7 @@ def _in_body(source: _Source, body: list, function: str) -> Iterator[Edit]:
             start, end = source.start(one), source.end(two)
             between = source.text[source.end(one) : source.start(two)]
             new = source.of(two) + between + source.of(one)
-            if source.of(one) != source.of(two) and not commutes(one, two):
+            if source.of(one) != source.of(two) and not commutes(one, two, source.names):
                 yield source.edit("swap statements", start, end, new, function)
 
 
