@@ -3,7 +3,7 @@
 Dead initialisers: Vyper demands an initial value; a literal that the next statement which mentions the name
 overwrites is never read. Neighbours that commute: neither sets what the other reads or sets. What reverts
 undoes all that was done before it, so of asserts and calls only the reason that is given first differs.
-Commutative arguments: their order is none.
+Commutative arguments: their order is none. Ties: where two equal values compete, either one is the result.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ PURE = {"unsafe_add", "unsafe_sub", "unsafe_mul", "unsafe_div", "min", "max", "a
         "empty", "slice", "extract32", "concat", "keccak256", "isqrt", "ecrecover", "abi_encode"}  # fmt: skip
 """Builtins without effects, whatever their order."""
 COMMUTATIVE = {"unsafe_add", "unsafe_mul"}
+TIES = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}
 FRAME = ("msg", "block", "tx", "chain")
 """What is the same all through a call."""
 OF_ADDRESS = ("balance", "code", "codehash", "codesize", "is_contract")
@@ -68,6 +69,17 @@ def dead_initialisers(function) -> set[int]:
                 following = next((later for later in body[i + 1 :] if _mentions(later, node.target.id)), None)
                 if following is not None and _overwrites(following, node.target.id):
                     found.add(node.value.node_id)
+    return found
+
+
+def ties(function) -> set[int]:
+    """`node_id`s of comparisons that may go either way where both sides are equal (`if a > b: b = a`)."""
+    found: set[int] = set()
+    for node in function.get_descendants(va.If):
+        if isinstance(node.test, va.Compare) and len(node.body) == 1 and not node.orelse:
+            (only,) = node.body
+            if isinstance(only, va.Assign) and _same_pair(node.test, only.target, only.value):
+                found.add(node.test.node_id)
     return found
 
 
@@ -231,3 +243,13 @@ def _overwrites(node, name: str) -> bool:
     parts = target.elements if isinstance(target, va.Tuple) else [target]
     whole = [part for part in parts if isinstance(part, va.Name) and part.id == name]
     return len(whole) == 1 and not any(_mentions(part, name) for part in parts if part is not whole[0])
+
+
+def _same_pair(test, one, two) -> bool:
+    """Whether a comparison is one of these two names or elements, in either order."""
+    plain = (va.Name, va.Attribute, va.Subscript, va.Int)
+    if not all(isinstance(node, plain) and not node.get_descendants(va.Call) for node in (one, two)):
+        return False
+    sides = [test.left.node_source_code, test.right.node_source_code]
+    pair = [one.node_source_code, two.node_source_code]
+    return sides in (pair, pair[::-1])

@@ -19,10 +19,12 @@ import vyper.ast as va
 
 from margincall.audit.mutants.equivalent import (
     COMMUTATIVE,
+    TIES,
     Known,
     commutes,
     dead_initialisers,
     names_of,
+    ties,
 )
 from margincall.protocol.artifacts import CONTRACTS
 
@@ -83,7 +85,7 @@ def edits(file: str, contracts: Path = CONTRACTS) -> list[Edit]:
     found: list[Edit] = []
     for node in tree.body:
         if isinstance(node, va.FunctionDef):
-            source.dead = dead_initialisers(node)
+            source.dead, source.ties = dead_initialisers(node), ties(node)
             for statement in node.body:
                 found += _in_statement(source, statement, node.name)
             found += _in_body(source, node.body, node.name)
@@ -116,6 +118,7 @@ class _Source:
     def __init__(self, file: str, text: str) -> None:
         self.file, self.text = file, text
         self.dead: set[int] = set()  # initial values that nothing reads, of the function looked at
+        self.ties: set[int] = set()  # comparisons that may go either way where both sides are equal
         self.names = Known({}, frozenset(), frozenset())
         self._starts = [0]
         for line in text.splitlines(keepends=True):
@@ -208,6 +211,8 @@ def _operator(source: _Source, left, right, known: Iterable[str]) -> tuple[int, 
 def _comparison(source: _Source, node, function: str) -> Iterator[Edit]:
     if at := _operator(source, node.left, node.right, COMPARISONS):
         for new in COMPARISONS[at[2]]:
+            if node.node_id in source.ties and new == TIES.get(at[2]):
+                continue
             yield source.edit("comparison", at[0], at[1], new, function)
 
 

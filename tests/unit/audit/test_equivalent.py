@@ -155,6 +155,23 @@ def test_neighbours_that_commute_where_immutables_are_set(tmp_path, lines, made_
     assert bool(made(tmp_path, "swap statements", *BOTH, *lines, name="__init__")) is made_of_it
 
 
+@pytest.mark.parametrize(
+    ("lines", "made_of_it"),
+    [
+        (("if a > x:", "    x = a"), False),
+        (("if x > a:", "    x = a"), False),
+        (("if a > x:", "    x = b"), True),
+        (("if a > x:", "    x = a", "    y = 1"), True),
+        (("if a > x:", "    x = a", "else:", "    y = 1"), True),
+        (("if a > x:", "    x += a"), True),
+    ],
+)
+def test_ties(tmp_path, lines, made_of_it):
+    comparisons = made(tmp_path, "comparison", *BOTH, *lines)
+    assert ((">", ">=") in comparisons) is made_of_it
+    assert (">", "<=") in comparisons
+
+
 @pytest.mark.parametrize(("call", "made_of_it"), [("unsafe_add(a, b)", False), ("unsafe_sub(a, b)", True)])
 def test_arguments_without_an_order(tmp_path, call, made_of_it):
     assert bool(made(tmp_path, "wrong argument", f"x: uint256 = {call}", TWO)) is made_of_it
