@@ -15,7 +15,7 @@ from margincall.model.instrument import CALL, CONTRACT, FUTURE, PUT, SPOT, Instr
 from margincall.protocol.orders import Order
 
 USD = 10**6
-DISTANCES = (0, 0, 2, -2, 5, -5, 10, -10, 30, -30, 60, -70, 90)  # ln(K/S) of a strike, percent
+DISTANCES = (0, 0, 2, -2, 5, -5, 10, -10, 30, -30, 60, -70, 81, -81, 90)  # ln(K/S) of a strike, percent
 LEVERAGES = (2, 5, 10, 20, 40, 80, 160)  # tenths of the account's cash, as notional
 TRADE, REDUCE, ODD = "option", "option reduce", "odd option"
 KINDS = (TRADE, REDUCE, ODD)
