@@ -41,8 +41,9 @@ class Taken(NamedTuple):
 class Desk:
     """Sends transactions, one a second at most, and keeps the twin's state.
 
-    twin: the exact model; touched: accounts whose storage changed since it was last emptied;
-    transactions: sent so far; marks, indexes: what was published last, by market id."""
+    twin: the exact model; touched: accounts whose storage changed since it was last emptied; settled: those
+    whose series was paid since the keepers' index read them; transactions: sent so far; marks, indexes: what
+    was published last, by market id."""
 
     def __init__(self, protocol: Protocol, markets: Sequence[MarketSpec]) -> None:
         self.protocol = protocol
@@ -50,6 +51,7 @@ class Desk:
         self.markets = {market.id: market for market in markets}
         self.twin = protocol.twin()
         self.touched: set[int] = set()
+        self.settled: set[int] = set()
         self.transactions = 0
         self.marks: dict[int, int] = {}
         self.indexes: dict[int, int] = {}

@@ -239,6 +239,8 @@ class Replay:
         chain, desk = self.protocol.chain, self.desk
         while True:
             desk.keep_fresh(chain.timestamp + 1)
+            while desk.settled:
+                self.index.refresh(desk.settled.pop())
             found = self.index.unhealthy(chain.timestamp + 1)
             if not found:
                 return

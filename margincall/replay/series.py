@@ -183,3 +183,4 @@ class Series:
                 desk.send(desk.protocol.settle_expiry, batch, spec.symbol, expiry, at=at)
                 desk.apply(self.expiry.settle, desk.twin, batch, market, expiry)
                 desk.touched.update(batch)
+                desk.settled.update(batch)

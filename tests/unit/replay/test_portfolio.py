@@ -15,6 +15,7 @@ from margincall.model.instrument import CALL, CONTRACT, PUT, Instrument
 from margincall.protocol.config import DEFAULT
 from margincall.protocol.deploy import deploy
 from margincall.replay import hedged
+from margincall.replay.book_index import BookIndex
 from margincall.replay.candles import moment_of, read
 from margincall.replay.dials import calm_margin, calm_replay
 from margincall.replay.draw_dials import draw_dials
@@ -286,6 +287,12 @@ def test_a_series_expires_on_the_way():
         ]
         assert spec.usd(price) == pytest.approx(sum(map(spec.usd, shown)) / len(shown), rel=2e-3)
     assert replay.desk.twin.unsettled == replay.protocol.clearinghouse.call("unsettled")
+    # The keepers' index read again who was paid: else it judges books that are no more.
+    (index,) = replay.index.indexes
+    anew = BookIndex(replay.desk.twin, index.markets, index.accounts)
+    for name in ("cash", "money", "sizes", "entries", "forwards", "held", "gross"):
+        assert (getattr(index, name) == getattr(anew, name)).all(), name
+    assert index.expiries == anew.expiries
 
 
 def test_curves_are_usable_and_follow_the_crash(played):
