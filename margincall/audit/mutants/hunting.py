@@ -132,7 +132,7 @@ def _least(machine: Machine, draw) -> Action | None:
 
 
 def _late_switch(machine: Machine, draw) -> Action | None:
-    """A vault that can be liquidated is switched into an account that could carry it; else steps, trades."""
+    """A vault that can be liquidated is switched into an account that could carry it; else steps, vaults."""
     twin = machine.twin
     if not machine.fresh(machine.chain.timestamp, 30):
         return prices.report(machine, {n: k.mark for n, k in twin.markets.items()}, 1)
@@ -140,7 +140,14 @@ def _late_switch(machine: Machine, draw) -> Action | None:
     for vault in vaults:
         if all(m != accounts.market_of(vault) for m, *_ in twin.positions.get(accounts.parent(vault), ())):
             return trades.to_cross(machine, vault)
-    return draw.choice((prices.step_all, prices.step_all, trades.trade))(machine, draw)
+    if draw.chance(60):
+        return prices.step_all(machine, draw)
+    market, root = draw.choice(MARKETS), draw.choice(machine.world.roots[2:])
+    mark = twin.markets[market].mark
+    lots = draw.choice((300, -300, 900)) * 10**6 * NOTIONAL_SCALE // mark
+    return trades.between(
+        machine, draw, market, machine.world.roots[0], accounts.vault(root, market), lots, mark
+    )
 
 
 def _give_away(machine: Machine, draw) -> Action | None:

@@ -31,10 +31,10 @@ OF_OPTIONS = (
     Run("portfolio", 24, 250, "book slices"),
 )
 OF_PERPS = (
-    Run("thin", 11, 260),
+    Run("thin", 11, 260, "late switch"),
     Run("hostile", 12, 260, "odd"),
     Run("plain", 13, 260, "slices"),
-    Run("wide", 14, 160),
+    Run("wide", 14, 160, "shortfalls"),
     Run("portfolio", 15, 200, "book slices"),
 )
 

@@ -54,6 +54,10 @@ def _of_perps(machine: Machine, account: int) -> None:
     seen = [tuple(one) for one in lens.call("positions", account)]
     machine.need("I-13", seen == wanted, lambda: (seen, wanted))
     for market, *_ in held:
+        known = twin.markets[market]
+        wanted = (known.mark, known.published, known.accrued_at, known.funding, known.rate)
+        shown = tuple(machine.protocol.markets.call("last_price", market))
+        machine.need("I-13", shown == wanted, lambda s=shown, w=wanted: (s, w))
         wanted = liquidation_price(twin, now, account, market)
         exists, price = lens.call("liquidation_price", account, market)
         near = abs(price - (wanted or 0)) <= 4 + ((wanted or 0) >> 20)  # but for rounding
