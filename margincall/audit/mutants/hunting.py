@@ -24,6 +24,7 @@ from margincall.audit.world import MARKETS, TOKEN_MODES
 from margincall.chain.base import ChainError, Reverted
 from margincall.model import accounts
 from margincall.model.arithmetic import MAX_PRICE, NOTIONAL_SCALE
+from margincall.model.instrument import CALL, CONTRACT, PUT, Instrument
 from margincall.protocol.artifacts import Artifact
 from margincall.protocol.orders import Order
 
@@ -103,6 +104,22 @@ def _book_slices(machine: Machine, draw) -> Action | None:
         return expiries.upkeep(machine, draw)
     act = boundary.book_edge if len(machine.twin.books) > 3 and draw.chance(60) else options.trade
     return act(machine, draw)
+
+
+def _strikes(machine: Machine, draw) -> Action | None:
+    """Many strikes of one expiry in few accounts: segments of several words, bought, sold and given back."""
+    if not machine.fresh(machine.chain.timestamp, 30):
+        return prices.report(machine, {n: k.mark for n, k in machine.twin.markets.items()}, 1)
+    if expiries.stale(machine):
+        return expiries.upkeep(machine, draw)
+    series, roots = machine.world.series.live(machine.chain.timestamp + 1), machine.world.roots
+    step, mark = machine.twin.options.grid.steps[2], machine.twin.markets[2].mark
+    strike = (mark * draw.integer(90, 110) // 100 // step) * step
+    instrument = Instrument(2, draw.choice((CALL, PUT)), series[1], strike)
+    taker = roots[draw.choice((2, 3))]
+    lots = 300 * 10**6 * NOTIONAL_SCALE // mark // CONTRACT * CONTRACT * draw.choice((1, -1, 2))
+    price = options.fair(machine, instrument, machine.chain.timestamp + 1)
+    return options.orders(machine, instrument.id, roots[0], taker, lots, price)
 
 
 def _shortfalls(machine: Machine, draw) -> Action | None:
@@ -214,6 +231,7 @@ FOCUSED: dict[str, Callable] = {
     "outage": _after_outage,
     "slices": _slices,
     "book slices": _book_slices,
+    "strikes": _strikes,
     "shortfalls": _shortfalls,
     "least": _least,
     "late switch": _late_switch,

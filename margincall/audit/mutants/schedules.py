@@ -25,7 +25,7 @@ OPTION_FILES = ("options/", "Book.vy", "PortfolioMargin.vy", "margin/portfolio.v
                 "Collateral.vy", "PortfolioLens.vy")  # fmt: skip
 """Files whose code runs in a setting with options only."""
 OF_OPTIONS = (
-    Run("portfolio", 21, 250),
+    Run("portfolio", 21, 180, "strikes"),
     Run("portfolio", 22, 200, "odd"),
     Run("portfolio", 23, 200, "expiry"),
     Run("portfolio", 24, 250, "book slices"),

@@ -41,6 +41,11 @@ def attempt(machine: Machine, draw) -> Action:
         (markets, ("set_clearinghouse", other.address), "ownable: caller is not the owner"),
         (protocol.feed, ("set_quorum", 1), "ownable: caller is not the owner"),
         (protocol.liquidation, ("liquidate", vault, root, 1_000), "liquidation: not taker's owner"),
+        (
+            protocol.liquidation,
+            ("liquidate", accounts.root(other.address), root, draw.choice((0, 1_001))),
+            "liquidation: bad quanta",
+        ),
         (house, ("withdraw", vault, 1, world.owner(root).address), "withdraw: not a root account"),
         (house, ("withdraw", root, 1, house.address), "withdraw: bad receiver"),
     )
@@ -49,7 +54,7 @@ def attempt(machine: Machine, draw) -> Action:
     target, call, reason = draw.choice(attempts)
     if reason is None:  # a delegate who may move margin: what he does is move_margin's business
         target, call, reason = modes, ("switch_to_cross", vault), "switch: not owner"
-    own = reason in ("withdraw: not a root account", "withdraw: bad receiver")
+    own = reason in ("withdraw: not a root account", "withdraw: bad receiver", "liquidation: bad quanta")
     sender = world.owner(root).address if own else other.address
     return Action("stranger", sender, target, call, refusal=reason, facts={"stranger": True})
 
