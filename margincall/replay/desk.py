@@ -108,8 +108,10 @@ class Desk:
     def open(self, pairs: Sequence[tuple[Owner, Owner, Trade]]) -> None:
         """Settle (trader, market maker, trade) at the marks, ten pairs a transaction.
 
-        A market maker signs one resting order an instrument and side, which all its pairs fill."""
+        A market maker signs one resting order an instrument and side, which all its pairs fill. Where a perp
+        would leave one with less than a market's least notional, another one takes it."""
         self._prices = {trade.market: self._price(trade.market) for _, _, trade in pairs}
+        pairs = self._without_dust(pairs)
         resting = self._resting(pairs)
         for start in range(0, len(pairs), BATCH):
             at = self.chain.timestamp + 1
@@ -120,6 +122,23 @@ class Desk:
             self.send(self.protocol.settle, fills, at=at)
             for trader, maker, trade in batch:
                 self._post(trader, maker, trade, at)
+
+    def _without_dust(self, pairs: Sequence[tuple[Owner, Owner, Trade]]) -> list[tuple[Owner, Owner, Trade]]:
+        makers = {maker.id: maker for _, maker, _ in pairs}
+        held: dict[tuple[int, int], int] = {}
+        found = []
+        for trader, maker, trade in pairs:
+            market = trade.market
+            if market < bookings.FIRST_BOOK_ID:
+                least = self.markets[market].terms.min_notional * NOTIONAL_SCALE
+                after = {
+                    one: held.get((one, market), self.twin.size(one, market)) - trade.size for one in makers
+                }
+                fit = [one for one, left in after.items() if not 0 < abs(left) * self.marks[market] < least]
+                maker = maker if maker.id in fit or not fit else makers[fit[0]]
+                held[maker.id, market] = after[maker.id]
+            found.append((trader, maker, trade))
+        return found
 
     def _price(self, instrument: int) -> int:
         """The mark of a perp or the value of an option, price units."""
