@@ -10,7 +10,7 @@ from margincall.audit.operations import prices, trades
 from margincall.audit.properties import observed, probe
 from margincall.audit.properties.portfolio import dust
 from margincall.audit.world import MARKETS
-from margincall.model import Refused, accounts, plan
+from margincall.model import Refused, accounts, plan, withdrawable
 from margincall.model.arithmetic import INDEX_SCALE, NOTIONAL_SCALE, PPM, RATE_SCALE
 from margincall.model.margin import maintenance_up, margin, value_down
 
@@ -188,6 +188,8 @@ def i_13_views(machine: Machine, draw) -> None:
         found = machine.margin_of(account, now)
         same = (seen.equity, seen.initial, seen.maintenance, seen.notional) == tuple(found)
         same = same and seen.liquidatable == (found.equity < found.maintenance)
+        same = same and seen.withdrawable == withdrawable(twin, now, account)
+        same = same and tuple(machine.world.house.call("margin", account)) == tuple(found)
         machine.need("I-13", same, lambda s=seen, f=found: (s, f))
     for account in ids[:4]:
         quanta, equity, maintenance, penalty = protocol.liquidation.call("preview", account)
