@@ -11,6 +11,7 @@ from margincall.audit.mutants.campaign import EQUIVALENT, INVALID, KILLED, SURVI
 from margincall.audit.mutants.catalogue import OWN
 from margincall.audit.mutants.catalogue import rows as catalogue
 from margincall.audit.mutants.hunting import BROKEN, EXACT
+from margincall.protocol.artifacts import CONTRACTS
 
 IDS = tuple(f"I-{i:02d}" for i in range(1, 41))
 BAR = 95
@@ -26,10 +27,12 @@ def reviewed(path: Path = REVIEWED) -> tuple[list[dict], dict[str, str]]:
 
 
 def reason_of(record: dict, known: list[dict]) -> str | None:
-    """Why a surviving mutant is equivalent, if somebody said so."""
+    """Why a surviving mutant is equivalent, if somebody said so of a line of the contracts as they are."""
     for one in known:
         if all(record[name] == one[name] for name in ("file", "function", "old", "new")):
-            return one["reason"]
+            lines = (CONTRACTS / record["file"]).read_text().splitlines()
+            if one["on"] in lines[record["line"] - 1]:
+                return one["reason"]
     return None
 
 

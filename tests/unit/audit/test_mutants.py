@@ -187,6 +187,7 @@ def test_what_was_reviewed_is_there():
             e
             for e in edits(one["file"])
             if (e.function, e.old, e.new) == (one["function"], one["old"], one["new"])
+            and one["on"] in (CONTRACTS / e.file).read_text().splitlines()[e.line - 1]
         ]
         assert found, one
         assert one["reason"]
