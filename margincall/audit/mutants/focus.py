@@ -1,4 +1,4 @@
-"""Operations that a hunt draws two times in five: what a bug needs to show, and ordinary histories seldom do."""
+"""Operations that a hunt draws two times in five: what bugs need to show and ordinary histories seldom do."""
 
 from __future__ import annotations
 
