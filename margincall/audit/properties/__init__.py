@@ -14,6 +14,7 @@ from margincall.audit.machine import Machine, Step
 from margincall.audit.properties import (
     differential,
     doors,
+    drawn,
     economic,
     liquidation,
     observed,
@@ -60,12 +61,13 @@ WITH_OPTIONS = {
     "i_22_options": 400,
     "i_14_pricing": 300,
     "i_14_smiles": 600,
+    "i_14_books": 300,
 }
 """Of these only in a setting with options, where views and exits are looked at more often."""
 
 _SOMETIMES = {
     name: getattr(module, name)
-    for module in (tworun, economic, rule, differential, doors)
+    for module in (tworun, economic, rule, differential, doors, drawn)
     for name in RATES | WITH_OPTIONS
     if hasattr(module, name)
 } | {"i_13_lens": views.i_13_lens}

@@ -24,7 +24,7 @@ from margincall.model.surface import MAX_EXPIRIES, MAX_TERM, VolReport, check_sm
 from margincall.protocol.deploy import NO_SALT
 
 
-def _between(draw, low: int, high: int) -> int:
+def between(draw, low: int, high: int) -> int:
     """Of all orders of magnitude alike; now and then an end, or one beyond it."""
     if draw.chance(15):
         return draw.choice((low, high, low - 1, high + 1))
@@ -39,14 +39,14 @@ def _smile(draw, wild: bool) -> Vol:
     """A smile as markets have it, or any that is or is not allowed."""
     if wild:
         return Vol(
-            _between(draw, 10_000, 10**8),
-            _signed(draw, _between(draw, 10_000, 10**7)),
-            draw.choice((0, _between(draw, 10_000, 10**8))),
+            between(draw, 10_000, 10**8),
+            _signed(draw, between(draw, 10_000, 10**7)),
+            draw.choice((0, between(draw, 10_000, 10**8))),
         )
     return Vol(
-        _between(draw, 150_000, 3_000_000),
-        _signed(draw, _between(draw, 10_000, 1_500_000)),
-        draw.choice((0, _between(draw, 10_000, 20_000_000))),
+        between(draw, 150_000, 3_000_000),
+        _signed(draw, between(draw, 10_000, 1_500_000)),
+        draw.choice((0, between(draw, 10_000, 20_000_000))),
     )
 
 
@@ -55,7 +55,7 @@ def i_14_pricing(machine: Machine, draw) -> None:
     pricing = machine.protocol.contracts["Pricing"]
     for _ in range(4):
         vol = _smile(draw, draw.chance(35))
-        term, window = _between(draw, 60, 400 * DAY), draw.choice((60, 900, 3_600, 14_400))
+        term, window = between(draw, 60, 400 * DAY), draw.choice((60, 900, 3_600, 14_400))
         left = term - min(window, term)
         try:
             curve = refresh(vol, term, 0, window)

@@ -16,6 +16,7 @@ def functions() -> dict[str, list[Callable]]:
     from margincall.audit.properties import (
         differential,
         doors,
+        drawn,
         economic,
         liquidation,
         portfolio,
@@ -38,6 +39,7 @@ def functions() -> dict[str, list[Callable]]:
         rule,
         differential,
         doors,
+        drawn,
     ):
         for name, value in vars(module).items():
             named = _NAME.fullmatch(name)
