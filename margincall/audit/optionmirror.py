@@ -89,9 +89,9 @@ class OptionMirror:
         expected = {
             ("unsettled",): twin.unsettled & WORD,
             ("deficit 0",): twin.deficit.get(0, 0) & WORD,
-            ("dial_word",): _dial_word(options.dials),
-            ("references",): _codes(options.dials.references) | options.dials.followed << 192,
-            ("seen",): _codes(options.dials.seen) | _packed(options.dials.markets, 8) << 192,
+            ("dial_word",): dial_word(options.dials),
+            ("references",): reference_word(options.dials),
+            ("seen",): seen_word(options.dials),
         }
         # Of past expiries nothing changes any more.
         recent = {e for e in series.expiries if e > self.world.chain.timestamp - 2 * 86_400}
@@ -110,7 +110,8 @@ class OptionMirror:
         return expected
 
 
-def _dial_word(dials: Dials) -> int:
+def dial_word(dials: Dials) -> int:
+    """The dials as they are stored, like the next two."""
     rho, psi = dials.stresses
     settings = dials.settings
     return (
@@ -123,6 +124,14 @@ def _dial_word(dials: Dials) -> int:
         | _packed((dials.bounds[0], 32_768 - dials.bounds[1], settings.rho_scale, settings.psi_scale), 16)
         << 192
     )
+
+
+def reference_word(dials: Dials) -> int:
+    return _codes(dials.references) | dials.followed << 192
+
+
+def seen_word(dials: Dials) -> int:
+    return _codes(dials.seen) | _packed(dials.markets, 8) << 192
 
 
 def _rests(dials: Dials) -> tuple[int, int]:

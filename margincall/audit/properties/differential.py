@@ -7,21 +7,19 @@ the contracts themselves.
 
 from __future__ import annotations
 
-from copy import deepcopy
 from math import exp, isqrt, log
-from typing import NamedTuple
 
 from margincall.audit.machine import Machine
 from margincall.audit.operations import expiries
-from margincall.audit.properties import probe
+from margincall.audit.properties import asking, optionsetters, probe, setters
 from margincall.audit.world import MARKETS
-from margincall.chain import Contract
 from margincall.chain.base import Reverted
 from margincall.model import Refused
 from margincall.model.curves import Vol, refresh
 from margincall.model.instrument import DAY
 from margincall.model.surface import MAX_EXPIRIES, MAX_TERM, VolReport, check_smile
-from margincall.protocol.deploy import NO_SALT
+
+NOT_OWNER = "ownable: caller is not the owner"
 
 
 def between(draw, low: int, high: int) -> int:
@@ -201,74 +199,12 @@ def _check_smile(machine: Machine, market: int, expiry: int, at: int) -> None:
     machine.need("I-14", seen == wanted, lambda: (market, expiry, at, seen, wanted))
 
 
-# ------------------------------------------------------------ what the owner may set
-
-
-class Asked(NamedTuple):
-    """A call of the owner's, why it is refused ("" when not), and (call, value) of a view after it."""
-
-    target: Contract
-    call: tuple
-    refused: str = ""
-    view: tuple = ()
-
-
-def _ask(machine: Machine, asked: list[Asked]) -> None:
-    """Through the timelock that owns everything: announced, and when it is time each on its own, undone
-    before the next."""
-    chain, timelock, caller = machine.chain, machine.protocol.timelock, machine.chain.accounts[0]
-    delay = machine.setting.spec.timelock_delay
-    operations = [
-        (one.target.address, 0, one.target.encode(*one.call), NO_SALT, (2**128 + i).to_bytes(32, "big"))
-        for i, one in enumerate(asked)
-    ]
-    for operation in operations:
-        timelock.send(caller, "schedule", *operation, delay)
-    ready = chain.timestamp + delay + 1
-    for one, operation in zip(asked, operations, strict=True):
-        mark = chain.snapshot()
-        try:
-            timelock.send(caller, "execute", *operation, at=ready)
-            seen = ""
-            if one.view:
-                wanted, found = one.view[1], one.target.call(*one.view[0])
-                same = tuple(found) == tuple(wanted) if isinstance(found, (list, tuple)) else found == wanted
-                machine.need("I-14", same, lambda o=one, f=found: (o.call, f, o.view[1]))
-        except Reverted as error:
-            seen = error.reason
-        finally:
-            chain.revert(mark)
-        machine.need("I-14", seen == one.refused, lambda o=one, s=seen: (o.call, s, o.refused))
-
-
-def reason_of(check, *args) -> str:
-    """Why the model refuses; "" when it does not."""
-    try:
-        check(*args)
-    except Refused as refused:
-        return refused.reason
-    return ""
-
-
 def i_14_setters(machine: Machine, draw) -> None:
     """a setter takes what its documentation allows, to the last unit, and refuses the rest by name"""
-    from margincall.audit.properties import setters
-
     with probe.undone(machine, "I-14"):
         asked = list(setters.of_perps(machine, draw))
         if machine.setting.options:
-            asked += [*setters.of_options(machine, draw), _dials(machine, draw)]
-        _ask(machine, asked)
-
-
-def _dials(machine: Machine, draw) -> Asked:
-    """New settings of the dials bind as the model's do."""
-    dials = deepcopy(machine.twin.options.dials)
-    settings = dials.settings._replace(
-        rho=draw.choice((0, 20_000, 30_000, 32_768, 32_769)),
-        psi=draw.choice((0, 20_000, 32_768, 32_769)),
-        rho_scale=draw.choice((0, 1, 8_000, 65_535, 65_536)),
-        psi_scale=draw.choice((0, 1, 8_000, 65_535, 65_536)),
-    )
-    refused = reason_of(dials.set_dials, machine.chain.timestamp + 1, settings)
-    return Asked(machine.protocol.portfolio, ("set_dials", tuple(settings)), refused)
+            asked += optionsetters.of_options(machine, draw)
+        strangers = [one._replace(sender=machine.world.actors[1].address) for one in asked if not one.sender]
+        asked += [draw.choice(strangers)._replace(refused=NOT_OWNER, view=()) for _ in range(6)]
+        asking.ask(machine, asked)

@@ -6,20 +6,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from margincall.audit.machine import Machine
-from margincall.audit.properties.differential import Asked, reason_of
+from margincall.audit.properties.asking import Asked, reason_of
 from margincall.audit.world import MARKETS
 from margincall.model.arithmetic import PPM
-from margincall.model.collateral import Collateral
 from margincall.model.markets import Rules, Terms, check_cover, check_ramp, check_rules, check_terms
-from margincall.model.surface import Surface, VolRules
 from margincall.protocol.deploy import fees_tuple, rules_tuple
-from margincall.protocol.vols import vol_rules_tuple
 
 NOBODY = "0x" + "00" * 20
 MAX_MARKET = 63
 
 
-def _bound(draw, low: int, high: int) -> int:
+def bound(draw, low: int, high: int) -> int:
     values = (low, (low + high) // 2, high, high + 1)
     return draw.choice((low - 1, *values) if low else values)
 
@@ -47,38 +44,75 @@ def of_perps(machine: Machine, draw) -> Iterator[Asked]:
         yield Asked(markets, ("set_terms", number, fees_tuple(terms), list(terms.tiers)), refused, view)
     no_rules = ("set_terms", len(MARKETS) + 1, fees_tuple(known.terms), list(known.terms.tiers))
     yield Asked(markets, no_rules, "terms: no rules yet")
-    age = _bound(draw, 1, 3_600)
+    age = bound(draw, 1, 3_600)
     refused = "" if 0 < age <= 3_600 else "markets: max age out of bounds"
     yield Asked(markets, ("set_max_age", age), refused, (("book",), _book(machine, age)))
     yield Asked(markets, ("set_clearinghouse", feed.address), "markets: already set")
-    share, rate = _bound(draw, 0, PPM), _bound(draw, 0, PPM)
+    share, rate = bound(draw, 0, PPM), bound(draw, 0, PPM)
     refused = "access: insurance share" if share > PPM else "access: transfer rate" if rate > PPM else ""
     which, value = draw.choice((("insurance_share", share), ("transfer_rate", rate)))
     yield Asked(access, ("set_rates", share, rate), refused, ((which,), value))
     kind = draw.integer(0, 4)
     view = ("doors", feed.address), kind
     yield Asked(access, ("set_door", feed.address, kind), "" if kind <= 3 else "access: no such door", view)
-    one, two = draw.choice(((feed, access), (access, markets)))
-    roles = ("set_roles", one.address, two.address, feed.address)
-    which, role = draw.choice((("guardian", one), ("compliance", two), ("treasury", feed)))
-    yield Asked(access, roles, "", ((which,), role.address))
-    yield Asked(access, ("set_roles", one.address, two.address, NOBODY), "access: bad treasury")
+    for role, one in (("guardian", feed), ("compliance", access), ("treasury", markets)):
+        roles = ("set_roles", feed.address, access.address, markets.address)
+        yield Asked(access, roles, "", ((role,), one.address))
+    yield Asked(access, ("set_roles", feed.address, access.address, NOBODY), "access: bad treasury")
+    yield from _of_roles(machine, draw)
     yield from _of_feed(machine, draw)
 
 
+def _of_roles(machine: Machine, draw) -> Iterator[Asked]:
+    """What guardian, compliance and every owner may do in Access, and the engines behind it."""
+    world, access, house = machine.world, machine.protocol.access, machine.world.house
+    owner, other = world.actors[0].address, world.actors[1].address
+    paused = not machine.twin.paused
+    yield Asked(access, ("set_paused", paused), "", (("paused",), paused), world.guardian)
+    yield Asked(access, ("set_paused", paused), "access: not guardian", sender=world.compliance)
+    modes = draw.choice((1, 7, 8))
+    refused, view = "" if modes < 8 else "access: no such mode", (("denied_modes", other), modes)
+    yield Asked(access, ("set_denied_modes", other, modes), refused, view, world.compliance)
+    yield Asked(access, ("set_denied_modes", other, 1), "access: not compliance", sender=world.guardian)
+    rights, right = draw.choice((0, 1, 2, 3)), draw.choice((1, 2))
+    for until in (2**40 - 1, 2**40, machine.chain.timestamp):
+        view = ("may", owner, other, right), bool(rights & right) and until > machine.chain.timestamp
+        refused = "" if until < 2**40 else "delegate: bad expiry"
+        yield Asked(access, ("set_delegate", other, rights, until), refused, view, owner)
+    yield Asked(access, ("set_delegate", other, 4, 2**40 - 1), "delegate: no such right", sender=owner)
+    for who in (owner, NOBODY):
+        yield Asked(access, ("set_delegate", who, 1, 2**40 - 1), "delegate: bad delegate", sender=owner)
+    yield Asked(access, ("accept_ownership",), "ownable_2step: caller is not the new owner", sender=other)
+    engine = machine.protocol.markets.address
+    for rule in range(5):
+        refused = "" if rule in (2, 3) else "access: bad engine"
+        yield Asked(house, ("set_engine", rule, engine), refused, (("engines", rule), engine))
+    yield Asked(house, ("set_engine", 2, other), "access: bad engine")
+
+
 def _of_feed(machine: Machine, draw) -> Iterator[Asked]:
+    """Signers up to their number, and a quorum that stays within reach."""
     feed, signer = machine.protocol.feed, machine.protocol.signers[0].address
-    quorum = draw.choice((0, 1, 2))
-    yield Asked(
-        feed, ("set_quorum", quorum), "" if quorum == 1 else "feed: quorum bound", (("quorum",), quorum)
-    )
+    others = [actor.address for actor in machine.world.by_number.values()][:9]
+    for count in (0, 2):
+        more = tuple((feed, ("set_signer", other, True)) for other in others[:count])
+        for quorum in (0, 1, count + 1, count + 2):
+            refused = "" if 0 < quorum <= count + 1 else "feed: quorum bound"
+            yield Asked(feed, ("set_quorum", quorum), refused, (("quorum",), quorum), before=more)
     yield Asked(feed, ("set_signer", signer, True), "feed: signer unchanged")
     yield Asked(feed, ("set_signer", signer, False), "feed: quorum bound")
     yield Asked(feed, ("set_signer", NOBODY, True), "feed: zero signer")
-    other = machine.world.actors[0].address
-    yield Asked(feed, ("set_signer", other, False), "feed: signer unchanged")
-    view = draw.choice(((("signer_count",), 2), (("is_signer", other), True)))
-    yield Asked(feed, ("set_signer", other, True), "", view)
+    yield Asked(feed, ("set_signer", others[0], False), "feed: signer unchanged")
+    for count in (0, 6, 7):
+        more = tuple((feed, ("set_signer", other, True)) for other in others[:count])
+        refused = "" if count < 7 else "feed: too many signers"
+        view = draw.choice(((("signer_count",), count + 2), (("is_signer", others[8]), True)))
+        yield Asked(feed, ("set_signer", others[8], True), refused, view, before=more)
+    second = ((feed, ("set_signer", others[0], True)),)
+    view = draw.choice(((("signer_count",), 1), (("is_signer", signer), False)))
+    yield Asked(feed, ("set_signer", signer, False), "", view, before=second)
+    both = (*second, (feed, ("set_quorum", 2)))
+    yield Asked(feed, ("set_signer", signer, False), "feed: quorum bound", before=both)
 
 
 def _rules(draw, rules: Rules) -> Rules:
@@ -160,121 +194,3 @@ def _packed(terms: Terms) -> list[int]:
 def _book(machine: Machine, age: int) -> int:
     """Where the published terms are, and the largest age behind it."""
     return machine.protocol.markets.call("book") & 2**160 - 1 | age << 160
-
-
-# ------------------------------------------------------------ with options
-
-
-def of_options(machine: Machine, draw) -> Iterator[Asked]:
-    """Setters of engines, grids, volatility and spot."""
-    protocol, number = machine.protocol, draw.choice(MARKETS)
-    portfolio, collateral, series = protocol.portfolio, protocol.collateral, machine.world.series
-    for _ in range(3):
-        risk = _risk_terms(draw)
-        view = ("haircut", number), risk[2]
-        yield Asked(portfolio, ("set_risk_terms", number, risk), _risk_refusal(risk), view)
-    for place in (0, MAX_MARKET + 1):
-        yield Asked(portfolio, ("set_risk_terms", place, (32, 48, 0, 0)), "portfolio: no such market")
-        yield Asked(protocol.standard, ("set_terms", place, (4, 3, 2, 1)), "standard: no such market")
-    for _ in range(3):
-        yield _standard(machine, draw, number)
-    place, market = draw.choice(((7, 63), (8, 1), (0, 64)))
-    refused = "" if place < 8 and market < 64 else "dials: no such place or market"
-    yield Asked(portfolio, ("track", place, market), refused)
-    yield Asked(portfolio, ("set_guardian", collateral.address), "", (("guardian",), collateral.address))
-    window = _bound(draw, 1, 14_400)
-    surface, slots = draw.choice((NOBODY, collateral.address, collateral.address)), draw.chance(50)
-    refused = "curve: surface" if surface == NOBODY else "" if 0 < window <= 14_400 else "curve: window"
-    view = ("curve_setup",), (surface, window, slots)
-    yield Asked(portfolio, ("set_curves", surface, window, slots), refused, view)
-    yield from _of_grid(machine, draw, number)
-    for _ in range(3):
-        yield _vol_rules(draw, protocol, number)
-    cap, least = _bound(draw, 0, 2**55 - 1), _bound(draw, 1, 2**55 - 1)
-    refused = reason_of(Collateral().list_token, number, 1, cap, least)
-    view = ("listing", number), _listing(series, number, cap, least)
-    yield Asked(collateral, ("set_limits", number, cap, least), refused, view)
-    yield Asked(collateral, ("set_limits", 9, 1, 1), "collateral: not listed")
-    token, scale = series.tokens[1].address, _bound(draw, 1, 10**18)
-    for market in (0, 64):
-        yield Asked(collateral, ("list_token", market, token, 1, 1, 1), "collateral: no such market")
-    yield Asked(collateral, ("list_token", number, token, 1, 1, 1), "collateral: listed")
-    yield Asked(collateral, ("list_token", 9, NOBODY, 1, 1, 1), "collateral: no token")
-    if not 0 < scale <= 10**18:
-        yield Asked(collateral, ("list_token", 9, token, scale, 1, 1), "collateral: scale")
-
-
-def _risk_terms(draw) -> tuple[int, int, int, int]:
-    """range_mm, range_im, haircut, least."""
-    return (
-        draw.choice((0, 15, 16, 16, 32, 32, 33, 48)),
-        draw.choice((16, 32, 32, 40, 48, 48, 49, 64)),
-        draw.choice((0, 100, 150, PPM - 100, PPM)),
-        draw.choice((0, 100, 150, 100_000, 100_100)),
-    )
-
-
-def _risk_refusal(risk: tuple[int, int, int, int]) -> str:
-    mm, im, haircut, least = risk
-    if mm < 16 or im > 48:
-        return "portfolio: range"
-    if mm % 16 or im % 16:
-        return "portfolio: whole steps"
-    if im <= mm:
-        return "portfolio: im range"
-    if haircut >= PPM or haircut % 100:
-        return "portfolio: haircut"
-    return "portfolio: floor" if least > 100_000 or least % 100 else ""
-
-
-def _standard(machine: Machine, draw, number: int) -> Asked:
-    penalty = machine.twin.markets[number].terms.penalty
-    least = penalty * PPM // 1_200_000
-    a_im, b_im = draw.choice((PPM, PPM + 1, 90_000)), draw.choice((0, 90_000, 90_001))
-    a_mm, b_mm = draw.choice((90_000, 60_000, PPM + 1)), draw.choice((0, least, least + 1, 60_000, 60_001))
-    refused = ""
-    if not 0 < b_im <= a_im <= PPM:
-        refused = "standard: initial rates"
-    elif not 0 < b_mm <= a_mm <= PPM:
-        refused = "standard: maintenance rates"
-    elif a_mm > a_im or b_mm > b_im:
-        refused = "standard: im below mm"
-    elif b_mm * 1_200_000 <= penalty * PPM:
-        refused = "standard: target below penalty"
-    rates = (a_im, b_im, a_mm, b_mm)
-    view = ("terms_of", number), rates
-    return Asked(machine.protocol.standard, ("set_terms", number, rates), refused, view)
-
-
-def _of_grid(machine: Machine, draw, number: int) -> Iterator[Asked]:
-    book = machine.protocol.book
-    yield Asked(book, ("set_grid", draw.choice((0, 64)), 10_000), "option: market")
-    yield Asked(book, ("set_grid", number, 10_000), "option: grid is set")
-    step = draw.choice((0, 9_999, 10_000, 10_001, 2**40 // 10_000 * 10_000, 2**40 + 10_000))
-    refused = "" if 0 < step < 2**40 and step % 10_000 == 0 else "option: step"
-    yield Asked(book, ("set_grid", 9, step), refused, (("steps", 9), step))
-
-
-def _vol_rules(draw, protocol, number: int) -> Asked:
-    name, values = draw.choice(
-        (
-            ("lower", (49_999, 50_000, 2_000_000, 2_000_001)),
-            ("upper", (4_000_000, 4_000_001, 100_000, 100_001)),
-            ("step", (0, 1, 500_000, 500_001)),
-            ("interval", (0, 1, 86_400, 86_401)),
-            ("max_age", (0, 1, 21_600, 21_601)),
-            ("feed", (NOBODY, protocol.feed.address)),
-        )
-    )
-    rules = VolRules(protocol.feed.address, 100_000, 2_000_000, 100_000, 30, 3_600)
-    rules = rules._replace(**{name: draw.choice(values)})
-    model = rules._replace(feed=rules.feed != NOBODY and rules.feed)
-    market = draw.choice((number, number, 0, MAX_MARKET, MAX_MARKET + 1))
-    refused = reason_of(Surface().set_rules, market, model)
-    packed = vol_rules_tuple(rules)
-    return Asked(protocol.surface, ("set_rules", market, packed), refused, (("rules", market), packed))
-
-
-def _listing(series, number: int, cap: int, least: int) -> tuple:
-    known = series.collateral.listings[number]
-    return series.tokens[number].address, known.scale, known.total, cap, least
