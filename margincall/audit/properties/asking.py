@@ -57,6 +57,15 @@ def ask(machine: Machine, asked: list[Asked]) -> None:
         machine.need("I-14", seen == one.refused, lambda o=one, s=seen: (o.call, s, o.refused))
 
 
+def by_owner(machine: Machine, target: Contract, call: tuple) -> None:
+    """One call through the timelock, after its delay."""
+    timelock, caller = machine.protocol.timelock, machine.chain.accounts[0]
+    delay = machine.setting.spec.timelock_delay
+    operation = (target.address, 0, target.encode(*call), NO_SALT, (2**129 + 1).to_bytes(32, "big"))
+    timelock.send(caller, "schedule", *operation, delay)
+    timelock.send(caller, "execute", *operation, at=machine.chain.timestamp + delay + 1)
+
+
 def _look(machine: Machine, one: Asked, now: int) -> None:
     if one.view:
         wanted, found = _at(one.view[1], now), one.target.call(*one.view[0])

@@ -17,7 +17,18 @@ from margincall.chain.base import Reverted
 from margincall.model import Refused
 from margincall.model.curves import Vol, refresh
 from margincall.model.instrument import DAY
-from margincall.model.surface import MAX_EXPIRIES, MAX_TERM, VolReport, check_smile
+from margincall.model.surface import (
+    MAX_ATM,
+    MAX_CURVATURE,
+    MAX_EXPIRIES,
+    MAX_SKEW,
+    MAX_TERM,
+    MIN_ATM,
+    YEAR,
+    VolReport,
+    check_smile,
+)
+from margincall.protocol.vols import vol_rules_tuple
 
 NOT_OWNER = "ownable: caller is not the owner"
 
@@ -48,12 +59,20 @@ def _smile(draw, wild: bool) -> Vol:
     )
 
 
+def _kinked(draw, term: int) -> Vol:
+    """A smile that meets an end of its clamp about where options are worth something, of any deviation."""
+    deviation = between(draw, 3_000, 3_300_000)
+    atm = min(max(isqrt(deviation**2 * YEAR // term), 10_000), 10**8)
+    skew = draw.choice((1, -1)) * draw.integer(300_000, 1_900_000)
+    return Vol(atm, skew, draw.choice((0, draw.integer(0, 3_000_000))))
+
+
 def i_14_pricing(machine: Machine, draw) -> None:
     """curve(smile, time) on chain == the model's: 36 words and the bound of their error, or one refusal"""
     pricing = machine.protocol.contracts["Pricing"]
-    for _ in range(4):
-        vol = _smile(draw, draw.chance(35))
+    for _ in range(8):
         term, window = between(draw, 60, 400 * DAY), draw.choice((60, 900, 3_600, 14_400))
+        vol = _smile(draw, draw.chance(35)) if draw.chance(60) else _kinked(draw, term)
         left = term - min(window, term)
         try:
             curve = refresh(vol, term, 0, window)
@@ -78,11 +97,32 @@ def i_14_smiles(machine: Machine, draw) -> None:
     away, off the grid, late, too many.
     """
     with probe.undone(machine, "I-14"):
-        makes = (_edge_of_shape, _edge_of_shape, _edge_of_calendar, _edge_of_step, _odd_report, _as_many)
-        for make in makes:
+        for make in (_edge_of_calendar, _edge_of_step, _odd_report, _as_many):
             reports, seconds = make(machine, draw)
             machine.do(expiries.vols_of(machine, reports, seconds))
         _check_tracked(machine)
+    with probe.undone(machine, "I-14"):
+        _check_shapes(machine, draw)
+
+
+def _check_shapes(machine: Machine, draw) -> None:
+    """Of a market whose bounds are as wide as they may be: what a report would do, none is stored."""
+    protocol, surface, market = machine.protocol, machine.twin.options.surface, draw.choice(MARKETS)
+    rules = surface.rules[market]._replace(lower=MIN_ATM, upper=MAX_ATM)
+    asking.by_owner(machine, protocol.surface, ("set_rules", market, vol_rules_tuple(rules)))
+    surface.set_rules(market, rules)
+    feed = protocol.feed.address
+    for _ in range(10):
+        report = _edge_of_shape(machine, draw, market)
+        at, kept = report.published, surface.snapshot()
+        wanted = asking.reason_of(surface.update, feed, [report], at)
+        surface.restore(kept)
+        try:
+            protocol.surface.call("update_vols", feed, machine.world.series.payload([report]), at=at)
+            seen = ""
+        except Reverted as error:
+            seen = error.reason
+        machine.need("I-14", seen == wanted, lambda r=report, s=seen, w=wanted: (r, s, w))
 
 
 def _live(machine: Machine, draw) -> tuple[int, list[int], int]:
@@ -91,29 +131,43 @@ def _live(machine: Machine, draw) -> tuple[int, list[int], int]:
     return draw.choice(MARKETS), machine.world.series.live(at + 1), at
 
 
-def _edge_of_shape(machine: Machine, draw) -> tuple[list[VolReport], int]:
-    """The steepest skew or the largest curvature that passes beside the other, one more, or anything."""
-    market, series, at = _live(machine, draw)
-    expiry, atm = draw.choice(series), machine.world.series.level[market]
-    smile = _smile(draw, True)
-    skew, curvature = smile.skew, min(smile.curvature, 10**8)
-    if draw.chance(75):
-        skew = _steepest(atm, draw.choice((0, curvature)), expiry - at, draw.choice((1, -1)))
-        curvature = draw.choice((0, curvature))
-        skew = _steepest(atm, curvature, expiry - at, 1 if skew > 0 else -1) + draw.choice((-1, 0, 1))
-    return [VolReport(market, expiry, atm, skew, curvature, at)], 200
+def _edge_of_shape(machine: Machine, draw, market: int) -> VolReport:
+    """The steepest skew or the largest curvature that passes beside the other, or one more; or anything. Of
+    an expiry that trades, or of one far away whose level may be anything."""
+    at = machine.chain.timestamp + 200
+    series, atm = machine.world.series.live(at + 1), machine.world.series.level[market]
+    expiry = draw.choice(series)
+    if draw.chance(80):
+        expiry = series[0] + draw.choice((20, 90, draw.integer(5, 390))) * DAY
+        atm = min(max(between(draw, 200_000, MAX_ATM), 200_000), MAX_ATM)
+    remaining, how, more = expiry - at, draw.integer(0, 6), draw.choice((0, 1))
+    if how == 0:  # as high as curves are valued
+        root = isqrt((remaining << 128) // YEAR)
+        atm = (10 * 2**64 // 3 * 10**7 - 1) // (13 * root) + more
+        return VolReport(market, expiry, min(atm, MAX_ATM), 0, 0, at)
+    if how == 1:
+        smile = _smile(draw, draw.chance(50))
+        return VolReport(market, expiry, atm, smile.skew, smile.curvature, at)
+    widest = _most(lambda x: check_smile(atm, 0, x, remaining), MAX_CURVATURE)
+    curvature, side = draw.choice((0, draw.integer(0, widest))), draw.choice((1, -1))
+    skew = side * _most(lambda x: check_smile(atm, side * x, curvature, remaining), MAX_SKEW)
+    if how < 5:
+        return VolReport(market, expiry, atm, skew + side * more, curvature, at)
+    skew = skew * draw.integer(0, 100) // 100
+    curvature = _most(lambda x: check_smile(atm, skew, x, remaining), MAX_CURVATURE) + more
+    return VolReport(market, expiry, atm, skew, curvature, at)
 
 
-def _steepest(atm: int, curvature: int, remaining: int, side: int) -> int:
-    low, high = 0, 10_000_001
+def _most(check, high: int) -> int:
+    """Some number that passes a check while the next does not: the most up to `high` where there is one."""
+    low, high = 0, high + 1
     while high - low > 1:
         middle = (low + high) // 2
-        try:
-            check_smile(atm, side * middle, curvature, remaining)
-            low = middle
-        except Refused:
+        if asking.reason_of(check, middle):
             high = middle
-    return side * low
+        else:
+            low = middle
+    return low
 
 
 def _edge_of_calendar(machine: Machine, draw) -> tuple[list[VolReport], int]:

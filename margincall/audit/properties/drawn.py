@@ -6,13 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from margincall.audit.machine import Machine
+from margincall.audit.properties import asking, probe
 from margincall.audit.properties.differential import between
 from margincall.audit.world import MARKETS
 from margincall.chain.base import Reverted
 from margincall.model import Refused, accounts
 from margincall.model.arithmetic import MAX_ENTRY
 from margincall.model.book import MAX_FORWARD, MAX_GROSS, MAX_MONEY, PUT_FLAG, Segment, merge, pack
-from margincall.model.curves import place
+from margincall.model.curves import Curve, place
 from margincall.model.instrument import CONTRACT, DAY, LONGEST, MAX_CODE, STRIKE_UNIT, Instrument, log_code
 from margincall.model.portfolio import FADE, FIRST, LAST, NEAR
 from margincall.model.rules import measure, standing
@@ -28,16 +29,46 @@ def i_14_books(machine: Machine, draw) -> None:
 
     Strikes at and beyond the ends of the curves, segments of several words, sizes up to their bounds.
     """
-    for _ in range(3):
+    _look(machine, draw, 3)
+    if draw.chance(25):
+        with probe.undone(machine, "I-14"):
+            _into_slots(machine)
+            _look(machine, draw, 2)
+
+
+def _look(machine: Machine, draw, times: int) -> None:
+    for _ in range(times):
         words = _book(machine, draw)
         positions = _perps(machine, draw)
         cash = draw.choice((0, 1, -1, 10**9, -(10**9)))
         for mode in (accounts.PORTFOLIO, accounts.CROSS):
             _judged(machine, mode, cash, positions, words)
         _arithmetic(machine, draw, words)
-    for _ in range(4):
         _fragment(machine, draw)
         _mark(machine, draw)
+
+
+def _into_slots(machine: Machine) -> None:
+    """Curves that are kept in storage instead of code: the owner may choose, and nobody here does."""
+    protocol, twin, chain = machine.protocol, machine.twin, machine.chain
+    call = "set_curves", protocol.surface.address, twin.options.window, True
+    asking.by_owner(machine, protocol.portfolio, call)
+    probe.quiet_prices(machine)
+    for expiry in machine.world.series.live(chain.timestamp + 10):
+        for market in MARKETS:
+            at = chain.timestamp + 1
+            wanted = answer(twin.options.refresh, market, expiry, at)
+            try:
+                protocol.portfolio.send(chain.accounts[0], "refresh", market, expiry, at=at)
+            except Reverted as error:
+                _same(machine, error.reason, wanted, (market, expiry))
+                continue
+            sheet = protocol.portfolio.call("sheet", market, expiry)
+            seen = (
+                protocol.portfolio.call("curve", market, expiry),
+                b"".join(x.to_bytes(32, "big") for x in sheet),
+            )
+            _same(machine, seen, isinstance(wanted, Curve) and (wanted.word(), wanted.blob), (market, expiry))
 
 
 def answer(ask: Callable, *args, **kwargs):
@@ -59,16 +90,17 @@ def _same(machine: Machine, seen, wanted, what) -> None:
 
 
 def _book(machine: Machine, draw) -> list[int]:
-    """Segments of some markets: spot, series that trade, one that has expired or has no curve."""
+    """Segments of some markets: spot, series with a curve, seldom one that has none or has expired."""
     now, series = machine.chain.timestamp, machine.world.series
-    live = series.live(now + 1)
     gone = [expiry for expiry in series.expiries if expiry <= now][-1:]
+    live = series.live(now + 1)
     markets = sorted({draw.choice(MARKETS) for _ in range(draw.choice((1, 1, 2, 3)))})
     found = []
     for market in markets:
-        expiries = {draw.choice(live) for _ in range(draw.choice((1, 2, 3)))}
+        usable = [e for e in live if not isinstance(answer(machine.twin.options.usable, market, e, now), str)]
+        expiries = {draw.choice(usable or live) for _ in range(draw.choice((1, 2, 3)))}
         expiries |= {0} if draw.chance(40) else set()
-        expiries |= {draw.choice([*gone, live[-1] + DAY])} if draw.chance(6) else set()
+        expiries |= {draw.choice([*gone, *live, live[-1] + DAY])} if draw.chance(6) else set()
         for expiry in sorted(expiries):
             found.append(_segment(machine, draw, market, expiry))
     return pack(found)
@@ -141,13 +173,8 @@ def _judged(machine: Machine, mode: int, cash: int, positions: tuple, words: lis
         return
     protocol, twin, now = machine.protocol, machine.twin, machine.chain.timestamp
     engine = protocol.portfolio if mode == accounts.PORTFOLIO else protocol.standard
-    account = (
-        accounts.pack_header(cash, len(positions), mode, len(words)),
-        [
-            *accounts.pack_words(positions),
-            *words,
-        ],
-    )
+    header = accounts.pack_header(cash, len(positions), mode, len(words))
+    account = header, [*accounts.pack_words(positions), *words]
     what = engine.artifact.name, account
     wanted = answer(measure, twin, now, mode, cash, positions, words)
     _same(machine, answer(engine.call, "margin", *account), wanted, what)
@@ -163,7 +190,7 @@ def _arithmetic(machine: Machine, draw, words: list[int]) -> None:
     quanta = draw.choice((0, 1, 333, 999, 1_000, 1_001))
     part = answer(grid.split, words, quanta)
     _same(machine, answer(book.call, "split", words, quanta), part, ("split", words, quanta))
-    others = [_book(machine, draw), words, pack([_bound(machine, draw, words)])]
+    others = [_book(machine, draw), words, pack([_bound(machine, draw)])]
     if isinstance(part, list):
         others.append(part)
     for other in others:
@@ -180,7 +207,7 @@ def _arithmetic(machine: Machine, draw, words: list[int]) -> None:
         _same(machine, seen, answer(grid.payoff, words, *call), ("payoff", words, call))
 
 
-def _bound(machine: Machine, draw, words: list[int]) -> Segment:
+def _bound(machine: Machine, draw) -> Segment:
     """One position as large as may be, or by one too large, beside what is there."""
     market = draw.choice(MARKETS)
     expiry = machine.world.series.live(machine.chain.timestamp + 1)[0]

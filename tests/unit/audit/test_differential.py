@@ -10,6 +10,16 @@ from margincall.audit.settings import SETTINGS
 
 BITES = {
     "i_14_books": (Change("StandardMargin.vy", "sums.deductions += tier >> 176", "pass"), "StandardMargin"),
+    "i_14_pricing": (
+        Change("options/black.vy", "rest = unsafe_add(rest, kinks)", "rest = unsafe_sub(rest, kinks)"),
+        "Pricing",
+    ),
+    "i_14_smiles": (Change("options/smile.vy", "if high > LOW:", "if high <= LOW:"), "Surface"),
+    "i_14_setters": (
+        Change("Collateral.vy", "assert cap <= MAX_LOTS,", "assert cap <= MAX_LOTS + 1,"),
+        "Collateral",
+    ),
+    "i_13_lens": (Change("Lens.vy", "size=size,", "size=-size,"), "Lens"),
 }
 
 
