@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -31,13 +32,13 @@ def ask(machine: Machine, asked: list[Asked]) -> None:
     before the next."""
     chain, timelock, caller = machine.chain, machine.protocol.timelock, machine.chain.accounts[0]
     delay = machine.setting.spec.timelock_delay
-    planned = []
+    planned: list[list[tuple]] = []
+    salts = itertools.count(2**128)
     for one in asked:
         calls = one.before if one.sender else (*one.before, (one.target, one.call))
         planned.append([])
         for target, call in calls:
-            salt = (2**128 + sum(map(len, planned))).to_bytes(32, "big")
-            operation = (target.address, 0, target.encode(*call), NO_SALT, salt)
+            operation = (target.address, 0, target.encode(*call), NO_SALT, next(salts).to_bytes(32, "big"))
             timelock.send(caller, "schedule", *operation, delay)
             planned[-1].append(operation)
     ready = chain.timestamp + delay + 1
@@ -49,7 +50,8 @@ def ask(machine: Machine, asked: list[Asked]) -> None:
             if one.sender:
                 one.target.send(one.sender, *one.call, at=ready + len(operations))
             seen = ""
-            _look(machine, one, chain.timestamp)
+            if not one.refused:
+                _look(machine, one, chain.timestamp)
         except Reverted as error:
             seen = error.reason
         finally:

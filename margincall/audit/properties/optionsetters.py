@@ -13,8 +13,11 @@ from margincall.audit.world import MARKETS, slot_of
 from margincall.model.arithmetic import PPM
 from margincall.model.collateral import Collateral
 from margincall.model.dials import ONE
+from margincall.model.markets import TARGET
 from margincall.model.portfolio import Scenario
+from margincall.model.standard import Terms, check_terms
 from margincall.model.surface import Surface, VolRules
+from margincall.protocol.deploy import fees_tuple
 from margincall.protocol.vols import vol_rules_tuple
 
 RISK = (32, 48, 0, 0)
@@ -27,13 +30,12 @@ def of_options(machine: Machine, draw) -> Iterator[Asked]:
     """Setters of engines, grids, volatility and spot."""
     protocol, number = machine.protocol, draw.choice(MARKETS)
     portfolio = protocol.portfolio
-    for _ in range(3):
-        yield _risk(machine, draw, number)
+    for risk in _risk_terms():
+        yield _risk(machine, number, risk)
     for place in (0, MAX_MARKET + 1):
         yield Asked(portfolio, ("set_risk_terms", place, RISK), "portfolio: no such market")
         yield Asked(protocol.standard, ("set_terms", place, (4, 3, 2, 1)), "standard: no such market")
-    for _ in range(3):
-        yield _standard(machine, draw, number)
+    yield from _standard(machine, number)
     yield from _of_dials(machine, draw)
     address = protocol.collateral.address
     yield Asked(portfolio, ("set_guardian", address), "", (("guardian",), address))
@@ -43,15 +45,13 @@ def of_options(machine: Machine, draw) -> Iterator[Asked]:
     view = ("curve_setup",), (surface, window, slots)
     yield Asked(portfolio, ("set_curves", surface, window, slots), refused, view)
     yield from _of_grid(machine, draw, number)
-    for _ in range(3):
-        yield _vol_rules(draw, protocol, number)
+    yield from _vol_rules(protocol, number)
     yield from _of_spot(machine, draw, number)
 
 
-def _risk(machine: Machine, draw, number: int) -> Asked:
+def _risk(machine: Machine, number: int, risk: tuple[int, int, int, int]) -> Asked:
     """Risk terms, and the word in which they are stored beside the next market's."""
     portfolio, known = machine.protocol.portfolio, machine.twin.options.terms
-    risk = _risk_terms(draw)
     terms = {number: risk} | {m: tuple(t) for m, t in known.items() if m != number}
     halves = [_risk_half(terms[m]) if m in terms else 0 for m in (number & ~1, number | 1)]
     slot = slot_of(portfolio.artifact.layout, "_terms") + (number >> 1)
@@ -140,14 +140,15 @@ def _of_spot(machine: Machine, draw, number: int) -> Iterator[Asked]:
     yield Asked(collateral, ("list_token", 9, NOBODY, 1, 1, 1), "collateral: no token")
 
 
-def _risk_terms(draw) -> tuple[int, int, int, int]:
+def _risk_terms() -> Iterator[tuple[int, int, int, int]]:
     """range_mm, range_im, haircut, least."""
-    return (
-        draw.choice((0, 15, 16, 16, 32, 32, 33, 48)),
-        draw.choice((16, 32, 32, 40, 48, 48, 49, 64)),
-        draw.choice((0, 100, 150, PPM - 100, PPM)),
-        draw.choice((0, 100, 150, 100_000, 100_100)),
-    )
+    for low in (0, 15, 16, 17, 32, 33, 48):
+        for high in (16, 32, 40, 48, 49, 64):
+            yield low, high, 0, 0
+    for haircut in (100, 150, PPM - 100, PPM):
+        yield 32, 48, haircut, 100
+    for least in (100, 150, 100_000, 100_100):
+        yield 16, 32, 100, least
 
 
 def _risk_refusal(risk: tuple[int, int, int, int]) -> str:
@@ -163,23 +164,26 @@ def _risk_refusal(risk: tuple[int, int, int, int]) -> str:
     return "portfolio: floor" if least > 100_000 or least % 100 else ""
 
 
-def _standard(machine: Machine, draw, number: int) -> Asked:
-    penalty = machine.twin.markets[number].terms.penalty
-    least = penalty * PPM // 1_200_000
-    a_im, b_im = draw.choice((PPM, PPM + 1, 90_000)), draw.choice((0, 90_000, 90_001))
-    a_mm, b_mm = draw.choice((90_000, 60_000, PPM + 1)), draw.choice((0, least, least + 1, 60_000, 60_001))
-    refused = ""
-    if not 0 < b_im <= a_im <= PPM:
-        refused = "standard: initial rates"
-    elif not 0 < b_mm <= a_mm <= PPM:
-        refused = "standard: maintenance rates"
-    elif a_mm > a_im or b_mm > b_im:
-        refused = "standard: im below mm"
-    elif b_mm * 1_200_000 <= penalty * PPM:
-        refused = "standard: target below penalty"
-    rates = (a_im, b_im, a_mm, b_mm)
-    view = ("terms_of", number), rates
-    return Asked(machine.protocol.standard, ("set_terms", number, rates), refused, view)
+def _standard(machine: Machine, number: int) -> Iterator[Asked]:
+    """Rates of options sold: one beside the next, all of the price, and what a liquidation needs."""
+    standard, markets = machine.protocol.standard, machine.protocol.markets
+    terms, known = machine.twin.markets[number].terms, (150_000, 100_000, 75_000, 75_000)
+
+    def asked(rates: tuple, penalty: int, before: tuple = ()) -> Asked:
+        refused = reason_of(check_terms, Terms(*rates), penalty)
+        call, view = ("set_terms", number, rates), (("terms_of", number), rates)
+        return Asked(standard, call, refused, view, before=before)
+
+    for i, beside in enumerate((known[-1], *known)):
+        for value in (0, 1, PPM, PPM + 1, beside - 1, beside, beside + 1) if i < 4 else ():
+            yield asked((*known[:i], value, *known[i + 1 :]), terms.penalty)
+    for rates in ((PPM,) * 4, (PPM + 1,) * 4, (150_000, 75_000, 150_001, 75_000), (90_000, 75_000) * 2):
+        yield asked(rates, terms.penalty)
+    # A penalty of which the least rate is a whole number.
+    exact = terms._replace(penalty=terms.penalty // 12 * 12)
+    change = markets, ("set_terms", number, fees_tuple(exact), list(exact.tiers))
+    for more in (-1, 0, 1):
+        yield asked((*known[:3], exact.penalty * PPM // TARGET + more), exact.penalty, (change,))
 
 
 def _of_grid(machine: Machine, draw, number: int) -> Iterator[Asked]:
@@ -192,21 +196,23 @@ def _of_grid(machine: Machine, draw, number: int) -> Iterator[Asked]:
         yield Asked(book, ("set_grid", 9, step), refused, (("steps", 9), step))
 
 
-def _vol_rules(draw, protocol, number: int) -> Asked:
-    name, values = draw.choice(
-        (
-            ("lower", (49_999, 50_000, 2_000_000, 2_000_001)),
+def _vol_rules(protocol, number: int) -> Iterator[Asked]:
+    known = VolRules(protocol.feed.address, 100_000, 2_000_000, 100_000, 30, 3_600)
+    sets = [
+        known._replace(**{name: value})
+        for name, values in (
+            ("lower", (49_999, 50_000, 1_999_999, 2_000_000)),
             ("upper", (4_000_000, 4_000_001, 100_000, 100_001)),
             ("step", (0, 1, 500_000, 500_001)),
             ("interval", (0, 1, 86_400, 86_401)),
             ("max_age", (0, 1, 21_600, 21_601)),
-            ("feed", (NOBODY, protocol.feed.address)),
+            ("feed", (NOBODY,)),
         )
-    )
-    rules = VolRules(protocol.feed.address, 100_000, 2_000_000, 100_000, 30, 3_600)
-    rules = rules._replace(**{name: draw.choice(values)})
-    model = rules._replace(feed=rules.feed != NOBODY and rules.feed)
-    market = draw.choice((number, number, 0, MAX_MARKET, MAX_MARKET + 1))
-    refused = reason_of(Surface().set_rules, market, model)
-    packed = vol_rules_tuple(rules)
-    return Asked(protocol.surface, ("set_rules", market, packed), refused, (("rules", market), packed))
+        for value in values
+    ]
+    asked = [(number, rules) for rules in sets]
+    asked += [(market, known) for market in (0, MAX_MARKET, MAX_MARKET + 1)]
+    for market, rules in asked:
+        model = rules._replace(feed=rules.feed != NOBODY and rules.feed)
+        refused, packed = reason_of(Surface().set_rules, market, model), vol_rules_tuple(rules)
+        yield Asked(protocol.surface, ("set_rules", market, packed), refused, (("rules", market), packed))

@@ -9,7 +9,7 @@ from margincall.audit.machine import Machine
 from margincall.audit.properties.asking import Asked, reason_of
 from margincall.audit.world import MARKETS
 from margincall.model.arithmetic import PPM
-from margincall.model.markets import Rules, Terms, check_cover, check_ramp, check_rules, check_terms
+from margincall.model.markets import Rules, Terms, Tier, check_cover, check_ramp, check_rules, check_terms
 from margincall.protocol.deploy import fees_tuple, rules_tuple
 
 NOBODY = "0x" + "00" * 20
@@ -27,8 +27,7 @@ def of_perps(machine: Machine, draw) -> Iterator[Asked]:
     markets, access, feed = protocol.markets, protocol.access, protocol.feed
     number = draw.choice(MARKETS)
     known = twin.markets[number]
-    for _ in range(3):
-        rules = _rules(draw, known.rules)
+    for rules in _rules(known.rules):
         refused = reason_of(check_rules, rules) or reason_of(check_cover, rules, known.terms)
         view = ("rules", number), rules_tuple(feed.address, rules)
         yield Asked(markets, ("set_rules", number, rules_tuple(feed.address, rules)), refused, view)
@@ -36,8 +35,7 @@ def of_perps(machine: Machine, draw) -> Iterator[Asked]:
     for place in (0, len(MARKETS) + 2):
         call = ("set_rules", place, rules_tuple(feed.address, known.rules))
         yield Asked(markets, call, "terms: ids are consecutive")
-    for _ in range(6):
-        terms = _terms(draw, known.terms)
+    for terms in _terms(known.terms):
         refused = reason_of(check_terms, terms) or reason_of(check_cover, known.rules, terms)
         refused = refused or reason_of(check_ramp, known.terms, terms)
         view = ("terms_of", number), _packed(terms)
@@ -115,58 +113,63 @@ def _of_feed(machine: Machine, draw) -> Iterator[Asked]:
     yield Asked(feed, ("set_signer", signer, False), "feed: quorum bound", before=both)
 
 
-def _rules(draw, rules: Rules) -> Rules:
+def _rules(rules: Rules) -> Iterator[Rules]:
+    """Rules with one number at each of its bounds, or beyond it by one."""
     most = 500_000_000
-    name, low, high = draw.choice(
-        (
-            ("step", 1, 500_000),
-            ("interval", 1, 3_600),
-            ("grace", 0, 86_400),
-            ("rate_cap", 0, most),
-            ("damp", 0, most),
-            ("interest", -most, most),
-            ("outage", rules.interval, 10**6),
-        )
-    )
-    value = draw.choice((low, low + 1, high, high + 1))
-    if low and (low > 1 or low < 0):
-        value = draw.choice((low - 1, low, high, high + 1))
-    return rules._replace(**{name: value})
+    for name, low, high in (
+        ("step", 1, 500_000),
+        ("interval", 1, 3_600),
+        ("grace", 0, 86_400),
+        ("rate_cap", 0, most),
+        ("damp", 0, most),
+        ("interest", -most, most),
+        ("outage", rules.interval, 10**6),
+    ):
+        for value in {low, low + 1, high, high + 1} | ({low - 1} if low else set()):
+            yield rules._replace(**{name: value})
+    for step in (rules.step + 1, 2 * rules.step):
+        yield rules._replace(step=step)
 
 
-def _terms(draw, terms: Terms) -> Terms:
-    """Terms with one thing at its bound, or beyond it by one."""
-    tiers, fee = list(terms.tiers), max(terms.maker_fee, terms.taker_fee)
-    i = draw.integer(0, len(tiers) - 1)
-    changes = (
-        {"maker_fee": draw.choice((0, 2**16 - 1, 2**16))},
-        {"taker_fee": draw.choice((0, 2**16 - 1, 2**16))},
-        {"penalty": draw.choice((0, terms.penalty + 1, tiers[0].mmf))},
-        {"band": draw.choice((0, PPM - 1, PPM))},
-        {"min_notional": draw.choice((0, 1, 2**48 - 1, 2**48))},
-        {"oi_cap": draw.choice((0, 2**63 - 1, 2**63))},
-        {"oi_multiple": draw.choice((0, 2**16 - 1, 2**16))},
-        {"status": draw.choice((0, 1, 2, 3))},
-    )
-    tier = tiers[i]
-    edits = (
-        tier._replace(imf=tier.mmf + terms.penalty + fee - draw.choice((0, 1))),
-        tier._replace(imf=PPM + draw.choice((0, 1))),
-        tier._replace(lower=tier.lower + draw.choice((-1, 1, tier.lower))) if i else tier._replace(lower=1),
-        tier._replace(lower=2**60 - draw.choice((0, 1))) if i else tier,
-        tier._replace(mmf=tier.mmf * 5 // 4 + draw.choice((0, 1))),
-        tier._replace(mmf=tier.mmf * 4 // 5),
-        tier._replace(imf=tier.imf - 1, mmf=tiers[i - 1].mmf - 1) if i else tier,
-    )
-    if draw.chance(40):
-        return terms._replace(**draw.choice(changes))
-    if draw.chance(10):
-        return terms._replace(tiers=tuple(tiers[:i]))
-    if draw.chance(25):
-        raised = [tier._replace(mmf=tier.mmf * 5 // 4 + draw.choice((0, 1))) for tier in tiers]
-        return terms._replace(tiers=tuple(raised))
-    tiers[i] = draw.choice(edits)
-    return terms._replace(tiers=tuple(tiers))
+def _terms(terms: Terms) -> Iterator[Terms]:
+    """Terms with one number at each of its bounds, or beyond it by one; tiers that are raised, that fall."""
+    tiers, fee = terms.tiers, max(terms.maker_fee, terms.taker_fee)
+    for name, values in (
+        ("maker_fee", (0, 2**16 - 1, 2**16, tiers[0].mmf - 1, tiers[0].mmf)),
+        ("taker_fee", (0, 2**16 - 1, 2**16, tiers[0].mmf - 1, tiers[0].mmf)),
+        ("penalty", (0, terms.penalty + 1, tiers[0].mmf, tiers[0].mmf * 6 // 5)),
+        ("band", (0, PPM - 1, PPM)),
+        ("min_notional", (0, 1, 2**48 - 1, 2**48)),
+        ("oi_cap", (0, 2**63 - 1, 2**63)),
+        ("oi_multiple", (0, 2**16 - 1, 2**16)),
+        ("status", (0, 1, 2, 3)),
+    ):
+        for value in values:
+            yield terms._replace(**{name: value})
+    for i, tier in enumerate(tiers):
+        yield terms._replace(tiers=tiers[:i])
+        for edited in _edits(tier, terms.penalty + fee, i, tiers[i - 1]):
+            yield terms._replace(tiers=(*tiers[:i], edited, *tiers[i + 1 :]))
+    for share in (5, 4, 3):
+        for more in (0, 1, 2):
+            raised = (tier._replace(mmf=tier.mmf * share // 4 + more) for tier in tiers)
+            yield terms._replace(tiers=tuple(raised))
+
+
+def _edits(tier: Tier, apart: int, i: int, previous: Tier) -> Iterator[Tier]:
+    """`apart`: by how much initial margin is more than maintenance; `i`: the tier's place."""
+    for less in (0, 1):
+        yield tier._replace(imf=tier.mmf + apart - less)
+        yield tier._replace(imf=PPM + less)
+        yield tier._replace(mmf=tier.mmf * 5 // 4 + less)
+        yield tier._replace(mmf=tier.mmf * 4 // 5 - less)
+        yield tier._replace(lower=less)
+        if i:
+            yield tier._replace(lower=2**60 - less)
+            yield tier._replace(lower=max(previous.lower - less, 0))
+            yield tier._replace(lower=tier.lower * 4 // 5 + less)
+            yield tier._replace(mmf=previous.mmf - less)
+            yield tier._replace(imf=previous.imf - less, mmf=previous.mmf - less)
 
 
 def _packed(terms: Terms) -> list[int]:
