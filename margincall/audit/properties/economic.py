@@ -7,7 +7,7 @@ from margincall.audit.operations import expiries, money, options, prices, trades
 from margincall.audit.properties import probe
 from margincall.audit.world import MARKETS
 from margincall.model import accounts, withdrawable
-from margincall.model.arithmetic import INDEX_SCALE, NOTIONAL_SCALE
+from margincall.model.arithmetic import INDEX_SCALE, MAX_PRICE, NOTIONAL_SCALE
 from margincall.model.instrument import CONTRACT
 
 USD = 10**6
@@ -201,6 +201,8 @@ def _pool_trace(machine: Machine, market: int, down: bool, active: bool) -> dict
         if not machine.do(trades.settle(machine, sides[0], sides[1], lots)).ok:
             return None
     move = known.mark * 15 // 100 * (-1 if down else 1)
+    if not 0 < known.mark + move <= MAX_PRICE:
+        return None
     seconds = start + 45 - machine.chain.timestamp
     jump = prices.report(machine, {market: known.mark + move}, seconds, kind="jump")
     if not machine.do(jump).ok:

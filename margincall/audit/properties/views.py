@@ -9,7 +9,7 @@ from margincall.audit.properties import probe
 from margincall.audit.world import MARKETS
 from margincall.chain.base import Reverted
 from margincall.model import Refused, explanation, liquidation_price, portfolio
-from margincall.model.arithmetic import MAX_PRICE, MAX_SIZE
+from margincall.model.arithmetic import MAX_PRICE, MAX_SIZE, NOTIONAL_SCALE
 from margincall.model.book import merge
 from margincall.model.instrument import Instrument
 from margincall.model.margin import value_down
@@ -60,7 +60,8 @@ def _of_perps(machine: Machine, account: int) -> None:
         machine.need("I-13", shown == wanted, lambda s=shown, w=wanted: (s, w))
         wanted = liquidation_price(twin, now, account, market)
         exists, price = lens.call("liquidation_price", account, market)
-        near = abs(price - (wanted or 0)) <= 4 + ((wanted or 0) >> 20)  # but for rounding
+        # But for the rounding of values, of which a unit is a long way of a small position's price.
+        near = abs(price - (wanted or 0)) <= 4 + 4 * NOTIONAL_SCALE // abs(twin.size(account, market))
         machine.need("I-13", exists == (wanted is not None) and near, lambda w=wanted, p=price: (w, p))
 
 
