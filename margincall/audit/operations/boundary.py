@@ -52,6 +52,8 @@ def book_edge(machine: Machine, draw) -> Action | None:
     """Publish a price at which a portfolio account is below maintenance and far from insolvent, by the model;
     then liquidate it."""
     twin, now = machine.twin, machine.chain.timestamp
+    if not machine.fresh(now):
+        return None
     books = [
         a for a in twin.books if a in twin.modes and a not in twin.positions and machine.margin_of(a, now)
     ]
