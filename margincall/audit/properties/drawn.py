@@ -38,8 +38,8 @@ def i_14_books(machine: Machine, draw) -> None:
 
 def _look(machine: Machine, draw, times: int) -> None:
     for _ in range(times):
-        words = _book(machine, draw)
-        positions = _perps(machine, draw)
+        words = any_book(machine, draw)
+        positions = any_perps(machine, draw)
         cash = draw.choice((0, 1, -1, 10**9, -(10**9)))
         for mode in (accounts.PORTFOLIO, accounts.CROSS):
             _judged(machine, mode, cash, positions, words)
@@ -89,7 +89,7 @@ def _same(machine: Machine, seen, wanted, what) -> None:
 # ------------------------------------------------------------ drawing
 
 
-def _book(machine: Machine, draw) -> list[int]:
+def any_book(machine: Machine, draw) -> list[int]:
     """Segments of some markets: spot, series with a curve, seldom one that has none or has expired."""
     now, series = machine.chain.timestamp, machine.world.series
     gone = [expiry for expiry in series.expiries if expiry <= now][-1:]
@@ -150,7 +150,7 @@ def _code(machine: Machine, draw, market: int, ends: tuple[int, ...] = ENDS) -> 
     return min(max(spot + (tap << 14) + (part << 2) - at, 1), MAX_CODE)
 
 
-def _perps(machine: Machine, draw) -> tuple:
+def any_perps(machine: Machine, draw) -> tuple:
     """Positions of some markets, in any order, of tiers that nobody reaches."""
     found = {}
     for _ in range(draw.choice((0, 0, 1, 2, 3))):
@@ -190,7 +190,7 @@ def _arithmetic(machine: Machine, draw, words: list[int]) -> None:
     quanta = draw.choice((0, 1, 333, 999, 1_000, 1_001))
     part = answer(grid.split, words, quanta)
     _same(machine, answer(book.call, "split", words, quanta), part, ("split", words, quanta))
-    others = [_book(machine, draw), words, pack([_bound(machine, draw)])]
+    others = [any_book(machine, draw), words, pack([_bound(machine, draw)])]
     if isinstance(part, list):
         others.append(part)
     for other in others:

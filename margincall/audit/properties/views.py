@@ -3,18 +3,23 @@ Run on mutants, where these views are changed as well; on the contracts themselv
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from margincall.audit.machine import Machine
 from margincall.audit.operations import options, trades
-from margincall.audit.properties import probe
+from margincall.audit.properties import drawn, probe
 from margincall.audit.world import MARKETS
 from margincall.chain.base import Reverted
-from margincall.model import Refused, explanation, liquidation_price, portfolio
+from margincall.model import Refused, accounts, explanation, liquidation_price, max_trade_size, portfolio
 from margincall.model.arithmetic import MAX_PRICE, MAX_SIZE, NOTIONAL_SCALE
-from margincall.model.book import merge
-from margincall.model.instrument import Instrument
+from margincall.model.book import PUT_FLAG, Segment, merge, unpack
+from margincall.model.instrument import CALL, CONTRACT, FUTURE, MAX_CODE, PUT, SPOT, STRIKE_UNIT, Instrument
 from margincall.model.margin import value_down
 from margincall.model.rules import risk_of
 from margincall.protocol.orders import Order
+
+ROUNDED = 200
+"""Money: the notional whose initial margin is what four roundings can make of an account."""
 
 
 def i_13_lens(machine: Machine, draw) -> None:
@@ -26,9 +31,13 @@ def i_13_lens(machine: Machine, draw) -> None:
         _largest(machine, draw)
         return
     if plain := machine.plain():
-        _of_perps(machine, draw.choice(plain))
+        account = draw.choice(plain)
+        _of_perps(machine, account)
+        _marks(machine, draw, account)
+        _to_the_lot(machine, draw, account)
     if machine.setting.options:
         _of_options(machine, draw)
+        _of_words(machine, draw)
         _observed(machine)
     _largest(machine, draw)
 
@@ -63,6 +72,51 @@ def _of_perps(machine: Machine, account: int) -> None:
         # But for the rounding of values, of which a unit is a long way of a small position's price.
         near = abs(price - (wanted or 0)) <= 4 + 4 * NOTIONAL_SCALE // abs(twin.size(account, market))
         machine.need("I-13", exists == (wanted is not None) and near, lambda w=wanted, p=price: (w, p))
+
+
+def _marks(machine: Machine, draw, account: int) -> None:
+    """Equity of perps, and the marks of any markets, ascending."""
+    twin, now = machine.twin, machine.chain.timestamp
+    held, cash = twin.positions[account], twin.cash.get(account, 0)
+    wanted = [market for market in MARKETS if draw.chance(60)]
+    value = sum(value_down(q, e, twin.markets[m].quote(now, twin.max_age)) for m, q, e in held)
+    expected = cash + value, [twin.markets[market].mark | market << 40 for market in wanted]
+    header = accounts.pack_header(cash, len(held), accounts.CROSS)
+    mask = sum(1 << market for market in wanted)
+    seen = machine.protocol.markets.call("marks", header, accounts.pack_words(held), mask)
+    machine.need("I-13", (seen[0], list(seen[1])) == expected, lambda: (seen, expected))
+
+
+def _to_the_lot(machine: Machine, draw, account: int) -> None:
+    """The largest trade of a perp, bought and sold, in all markets and at any price of the band. Where a lot
+    is less than a unit of money it is one of several: what is rounded by units may pass, not pass, pass."""
+    twin, now = machine.twin, machine.chain.timestamp
+    for market in MARKETS:
+        for buys in (True, False):
+            known = twin.markets[market]
+            price = known.mark * draw.choice((985, 1_000, 1_000, 1_015)) // 1_000
+            wanted = max_trade_size(twin, now, account, market, buys, price, known.terms.taker_fee)
+            seen = machine.protocol.lens.call("max_trade", account, market, buys, price)
+            near = abs(seen - wanted) * price <= ROUNDED * NOTIONAL_SCALE
+            machine.need("I-13", near, lambda s=seen, w=wanted, m=market, b=buys: (m, b, s, w))
+
+
+def _of_words(machine: Machine, draw) -> None:
+    """Why a book that nobody holds would ask for what it does."""
+    words, now = drawn.any_book(machine, draw), machine.chain.timestamp
+    if not words or any(not _is_told(machine, segment, now) for segment in unpack(words)):
+        return
+    positions, cash = drawn.any_perps(machine, draw), draw.choice((0, -1, 10**9))
+    header = accounts.pack_header(cash, len(positions), accounts.PORTFOLIO, len(words))
+    account = header, [*accounts.pack_words(positions), *words]
+    call = machine.protocol.portfolio_lens.call
+    _check_told(machine, cash, positions, words, lambda initial: call("explain_words", *account, initial))
+
+
+def _is_told(machine: Machine, segment: Segment, now: int) -> bool:
+    if not segment.lanes:
+        return not segment.expiry or now < segment.expiry
+    return not isinstance(drawn.answer(machine.twin.options.usable, *segment.key, now), str)
 
 
 def _observed(machine: Machine) -> None:
@@ -123,11 +177,17 @@ def _of_options(machine: Machine, draw) -> None:
         return
     account = draw.choice(held)
     words, positions = twin.books.get(account, []), twin.positions.get(account, ())
+    cash, call = twin.cash.get(account, 0), protocol.portfolio_lens.call
+    _check_told(machine, cash, positions, words, lambda initial: call("explain", account, initial))
+
+
+def _check_told(machine: Machine, cash: int, positions, words, shown: Callable) -> None:
+    twin, now = machine.twin, machine.chain.timestamp
     perps = [(m, q, value_down(q, e, twin.markets[m].quote(now, twin.max_age))) for m, q, e in positions]
     risk = risk_of(twin, now, set(MARKETS))
-    told = explanation.explain(twin.cash.get(account, 0), perps, words, risk)
+    told = explanation.explain(cash, perps, words, risk)
     for initial, kind in ((False, told.mm), (True, told.im)):
-        seen = protocol.portfolio_lens.call("explain", account, initial)
+        seen = shown(initial)
         wanted = (told.margin.equity, kind.amount, kind.floor, kind.error, kind.rho, kind.psi, kind.worst)
         wanted = (*wanted, kind.synchronised, kind.alone)
         machine.need("I-13", tuple(seen[:9]) == wanted, lambda s=seen, w=wanted: (s, w))
@@ -135,8 +195,8 @@ def _of_options(machine: Machine, draw) -> None:
             (u.market, u.value, u.loss_im if initial else u.loss_mm, u.worst_im if initial else u.worst_mm)
             for u in told.underlyings
         ]
-        shown = [tuple(one) for one in seen.underlyings]
-        machine.need("I-13", shown == apart, lambda s=shown, w=apart: (s, w))
+        parts = [tuple(one) for one in seen.underlyings]
+        machine.need("I-13", parts == apart, lambda s=parts, w=apart: (s, w))
         relief = _reliefs(machine, positions, words, risk, initial)
         most = max([0, *relief.values()])
         named = relief.get((seen.driver, seen.size), 0)
@@ -145,7 +205,7 @@ def _of_options(machine: Machine, draw) -> None:
 
 def _reliefs(machine: Machine, positions, words, risk, initial: bool) -> dict[tuple[int, int], int]:
     """(instrument, lots) -> how much less is asked without it."""
-    twin, now, grid = machine.twin, machine.chain.timestamp, machine.twin.options.grid
+    twin, now = machine.twin, machine.chain.timestamp
     perps = [(m, q, value_down(q, e, twin.markets[m].quote(now, twin.max_age))) for m, q, e in positions]
 
     def asked(held, book) -> int:
@@ -155,8 +215,23 @@ def _reliefs(machine: Machine, positions, words, risk, initial: bool) -> dict[tu
     whole, relief = asked(perps, words), {}
     for perp in perps:
         relief[perp[0], perp[1]] = whole - asked([each for each in perps if each is not perp], words)
-    for instrument, lots in grid.positions(words):
-        before = min(now, instrument.expiry - 1) if instrument.expiry else now  # in its last second too
-        part = grid.fragment(instrument, lots, before, 0)
-        relief[instrument.id, lots] = whole - asked(perps, merge(words, part, negate=True)[0])
+    for instrument, lots, part in _parts(machine, words):
+        left = whole - asked(perps, merge(words, part, negate=True)[0])
+        relief[instrument.id, lots] = max(left, relief.get((instrument.id, lots), left))
     return relief
+
+
+def _parts(machine: Machine, words):
+    """(instrument, lots, its fragment) of every position, whatever its expiry and its strike's code."""
+    strikes = machine.twin.options.grid.strike
+    for held in unpack(words):
+        for name, size in held.lanes:
+            strike, put = strikes(held.market, name & MAX_CODE), bool(name & PUT_FLAG)
+            instrument = Instrument(held.market, PUT if put else CALL, held.expiry, strike)
+            forward, money = (-size * CONTRACT, -size * strike // STRIKE_UNIT) if put else (0, 0)
+            part = Segment(held.market, held.expiry, forward, money, [[name, size]])
+            yield instrument, size * CONTRACT, part.words()
+        if held.futures:
+            kind = FUTURE if held.expiry else SPOT
+            part = Segment(held.market, held.expiry, held.futures)
+            yield Instrument(held.market, kind, held.expiry), held.futures, part.words()

@@ -19,7 +19,7 @@ BITES = {
         Change("Collateral.vy", "assert cap <= MAX_LOTS,", "assert cap <= MAX_LOTS + 1,"),
         "Collateral",
     ),
-    "i_13_lens": (Change("Lens.vy", "size=size,", "size=-size,"), "Lens"),
+    "i_13_lens": (Change("PortfolioLens.vy", "forward -= linear", "forward += linear"), "PortfolioLens"),
 }
 
 
