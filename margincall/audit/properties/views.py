@@ -13,7 +13,17 @@ from margincall.chain.base import Reverted
 from margincall.model import Refused, accounts, explanation, liquidation_price, max_trade_size, portfolio
 from margincall.model.arithmetic import MAX_PRICE, MAX_SIZE, NOTIONAL_SCALE
 from margincall.model.book import PUT_FLAG, Segment, merge, unpack
-from margincall.model.instrument import CALL, CONTRACT, FUTURE, MAX_CODE, PUT, SPOT, STRIKE_UNIT, Instrument
+from margincall.model.instrument import (
+    CALL,
+    CONTRACT,
+    FUTURE,
+    MAX_CODE,
+    PUT,
+    SPOT,
+    STRIKE_UNIT,
+    WINDOW,
+    Instrument,
+)
 from margincall.model.margin import value_down
 from margincall.model.rules import risk_of
 from margincall.protocol.orders import Order
@@ -37,7 +47,8 @@ def i_13_lens(machine: Machine, draw) -> None:
         _to_the_lot(machine, draw, account)
     if machine.setting.options:
         _of_options(machine, draw)
-        _of_words(machine, draw)
+        for _ in range(2):
+            _of_words(machine, draw)
         _observed(machine)
     _largest(machine, draw)
 
@@ -197,6 +208,8 @@ def _check_told(machine: Machine, cash: int, positions, words, shown: Callable) 
         ]
         parts = [tuple(one) for one in seen.underlyings]
         machine.need("I-13", parts == apart, lambda s=parts, w=apart: (s, w))
+        if any(0 <= segment.expiry - now <= WINDOW for segment in unpack(words)):
+            continue  # what legs ask for that settle at an average is left as it is, whatever is taken out
         relief = _reliefs(machine, positions, words, risk, initial)
         most = max([0, *relief.values()])
         named = relief.get((seen.driver, seen.size), 0)
