@@ -120,7 +120,8 @@ def i_18(machine: Machine, step: Step) -> None:
     """max(0, -Eq') <= max(0, -Eq); of a slice H' >= H, and of perps alone Eq'/MM' >= Eq/MM
 
     (Of a slice Eq >= the penalty of the whole, so Eq/N > pen.) With a book the requirement is no sum: it is
-    homogeneous of degree one only up to whole contracts, so MM' <= MM is counted, not required.
+    homogeneous of degree one only up to whole contracts, so MM' <= MM is counted, not required. Nor is the
+    ratio where a leg's part was raised to the least notional: such a slice is no part of the whole.
     """
     old, new = _views(machine, step)
     plan = step.result.plan
@@ -128,7 +129,13 @@ def i_18(machine: Machine, step: Step) -> None:
     if plan.full:
         return
     machine.need("I-18", new.equity - new.maintenance >= old.equity - old.maintenance, (old, new))
-    if not plan.fragment and step.action.facts["victim"] not in step.before.modes:
+    victim = step.action.facts["victim"]
+    held = step.before.positions.get(victim, ())
+    even = all(
+        closed == ceil_div(abs(size) * plan.quanta, QUANTA)
+        for (_, size, _), closed in zip(held, plan.closes, strict=True)
+    )
+    if even and not plan.fragment and victim not in step.before.modes:
         better = (new.equity + 2 * len(plan.closes)) * old.maintenance >= old.equity * new.maintenance
         machine.need("I-18", better, (old, new))
 
