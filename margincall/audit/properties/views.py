@@ -210,7 +210,8 @@ def _check_told(machine: Machine, cash: int, positions, words, shown: Callable) 
         machine.need("I-13", parts == apart, lambda s=parts, w=apart: (s, w))
         if any(0 <= segment.expiry - now <= WINDOW for segment in unpack(words)):
             continue  # what legs ask for that settle at an average is left as it is, whatever is taken out
-        relief = _reliefs(machine, positions, words, risk, initial)
+        # Where initial margin explains maintenance, it does so without each position as well.
+        relief = _reliefs(machine, positions, words, risk, initial or told.mm is told.im)
         most = max([0, *relief.values()])
         named = relief.get((seen.driver, seen.size), 0)
         machine.need("I-13", seen.relief == most == named, lambda s=seen, r=relief: (s, r))
