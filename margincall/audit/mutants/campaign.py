@@ -12,7 +12,7 @@ from time import monotonic, process_time
 
 from margincall.audit.mutants import schedules
 from margincall.audit.mutants.catalogue import Row
-from margincall.audit.mutants.hunting import Kill, Overdue, hunt, killers
+from margincall.audit.mutants.hunting import Overdue, hunt, killers
 from margincall.audit.mutants.operators import Edit, key_of, sample
 from margincall.audit.mutants.planting import PlantError, compiled, planted
 from margincall.protocol.artifacts import CONTRACTS, ROOT, CompileError
@@ -185,8 +185,3 @@ class _alarm:
 
 def _ring(number, frame) -> None:
     raise Overdue(f"it did not end in {PATIENCE} s")
-
-
-def kill_of(record: dict, name: str) -> Kill | None:
-    """`exact` or `observed` of a record."""
-    return Kill(**record[name]) if record[name] else None

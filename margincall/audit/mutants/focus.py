@@ -40,9 +40,7 @@ def _after_outage(machine: Machine, draw) -> Action | None:
     if any(market.in_grace(now) for market in markets.values()):
         if not (victims := machine.unhealthy(now)):
             return prices.report(machine, marks, 20)
-        victim, taker = draw.choice(victims), machine.world.roots[0]
-        taker = taker if victim >> 96 != taker >> 96 else machine.world.roots[2]
-        return trades.take(machine, victim, taker, 1_000)
+        return boundary.attempt(machine, draw.choice(victims))
     if len(machine.twin.positions) < 4 or draw.chance(50):
         return trades.trade(machine, draw)
     share = draw.choice((76, 124))
@@ -53,14 +51,14 @@ def _after_outage(machine: Machine, draw) -> Action | None:
 def _slices(machine: Machine, draw) -> Action | None:
     """The keeper's next liquidation; where nobody is below maintenance, a step of prices or a trade."""
     if not machine.fresh(machine.chain.timestamp, 30):
-        return prices.report(machine, {n: k.mark for n, k in machine.twin.markets.items()}, 1)
+        return prices.again(machine)
     return trades.keep(machine) or draw.choice((prices.step_all, trades.trade))(machine, draw)
 
 
 def _book_slices(machine: Machine, draw) -> Action | None:
     """Option trades of portfolio accounts, and prices that take them a little below maintenance."""
     if not machine.fresh(machine.chain.timestamp, 30):
-        return prices.report(machine, {n: k.mark for n, k in machine.twin.markets.items()}, 1)
+        return prices.again(machine)
     if expiries.stale(machine):
         return expiries.upkeep(machine, draw)
     act = boundary.book_edge if len(machine.twin.books) > 3 and draw.chance(60) else options.trade
@@ -70,7 +68,7 @@ def _book_slices(machine: Machine, draw) -> Action | None:
 def _strikes(machine: Machine, draw) -> Action | None:
     """Many strikes of one expiry in few accounts: segments of several words, bought, sold and given back."""
     if not machine.fresh(machine.chain.timestamp, 30):
-        return prices.report(machine, {n: k.mark for n, k in machine.twin.markets.items()}, 1)
+        return prices.again(machine)
     if expiries.stale(machine):
         return expiries.upkeep(machine, draw)
     series, roots = machine.world.series.live(machine.chain.timestamp + 1), machine.world.roots
@@ -88,7 +86,7 @@ def _shortfalls(machine: Machine, draw) -> Action | None:
     for less than the penalty."""
     now = machine.chain.timestamp + 1
     if not machine.fresh(now, 30):
-        return prices.report(machine, {n: k.mark for n, k in machine.twin.markets.items()}, 1)
+        return prices.again(machine)
     if machine.unhealthy(now) and not any(m.in_grace(now) for m in machine.twin.markets.values()):
         return boundary.to_the_brink(machine, draw) if draw.chance(20) else trades.keep(machine)
     several = [held for held in machine.twin.positions.values() if len(held) > 1]
@@ -99,7 +97,7 @@ def _shortfalls(machine: Machine, draw) -> Action | None:
 def _least(machine: Machine, draw) -> Action | None:
     """Vaults little larger than what may be held at all, which go whole or not at all; steps; the keeper."""
     if not machine.fresh(machine.chain.timestamp, 30):
-        return prices.report(machine, {n: k.mark for n, k in machine.twin.markets.items()}, 1)
+        return prices.again(machine)
     if (action := trades.keep(machine)) or draw.chance(50):
         return action or prices.step_all(machine, draw)
     market, root = draw.choice(MARKETS), draw.choice(machine.world.roots[2:])
@@ -113,7 +111,7 @@ def _late_switch(machine: Machine, draw) -> Action | None:
     """A vault that can be liquidated is switched into an account that could carry it; else steps, vaults."""
     twin = machine.twin
     if not machine.fresh(machine.chain.timestamp, 30):
-        return prices.report(machine, {n: k.mark for n, k in twin.markets.items()}, 1)
+        return prices.again(machine)
     vaults = [account for account in machine.unhealthy() if accounts.is_vault(account)]
     for vault in vaults:
         if all(m != accounts.market_of(vault) for m, *_ in twin.positions.get(accounts.parent(vault), ())):

@@ -119,7 +119,7 @@ def _envelope(weights: dict[Callable, int]) -> Callable:
 
     def pick(machine, draw):
         if not machine.fresh(machine.chain.timestamp, 30):
-            return prices.report(machine, {m: k.mark for m, k in machine.twin.markets.items()}, 1)
+            return prices.again(machine)
         action = expiries.keep(machine) if machine.setting.options else None
         action = action or trades.keep(machine)
         return action or draw.choice(table)(machine, draw)

@@ -33,7 +33,7 @@ def boundary(machine: Machine, draw) -> Action | None:
         limit = min(known.rules.step * intervals, 500_000)
         if abs(target - known.mark) * PPM <= known.mark * limit:
             machine.queue.append(lambda m: _to_the_unit(m, account, draw.choice((-1, 0, 1))))
-            machine.queue.append(lambda m: _attempt(m, account))
+            machine.queue.append(lambda m: attempt(m, account))
             return prices.report(machine, {market: target}, seconds, kind="boundary price")
     return None
 
@@ -44,7 +44,7 @@ def to_the_unit(machine: Machine, draw) -> Action | None:
     if not unhealthy:
         return None
     account = draw.choice(unhealthy)
-    machine.queue.append(lambda m: _attempt(m, account))
+    machine.queue.append(lambda m: attempt(m, account))
     return _to_the_unit(machine, account, draw.choice((-1, 0, 1)))
 
 
@@ -78,7 +78,7 @@ def book_edge(machine: Machine, draw) -> Action | None:
             seconds = max(known.published + needed - now, 1)
             if known.published + seconds >= known.published + known.rules.outage or mark > MAX_PRICE:
                 return None
-            machine.queue.append(lambda m: _attempt(m, account))
+            machine.queue.append(lambda m: attempt(m, account))
             return prices.report(machine, {market: mark}, seconds, kind="jump")
     return None
 
@@ -95,7 +95,7 @@ def to_the_brink(machine: Machine, draw) -> Action | None:
     if found is None or found.equity >= 0:
         return None
     amount = -found.equity + draw.choice((0, 1, found.maintenance // 200, found.maintenance // 40))
-    machine.queue.append(lambda m: _attempt(m, account))
+    machine.queue.append(lambda m: attempt(m, account))
     if accounts.is_vault(account):
         return money.move(machine, accounts.parent(account), account, amount, None)
     return money.deposit_of(machine, account, amount)
@@ -115,7 +115,8 @@ def _to_the_unit(machine: Machine, account: int, offset: int) -> Action | None:
     return money.deposit_of(machine, account, amount)
 
 
-def _attempt(machine: Machine, account: int) -> Action | None:
+def attempt(machine: Machine, account: int) -> Action | None:
+    """Take over all that an account may lose; None when it holds nothing."""
     if machine.twin.is_flat(account):
         return None
     taker = machine.world.roots[0]

@@ -130,7 +130,7 @@ def keep(machine: Machine) -> Action | None:
     for market, expiry in due(machine):
         if series.settlement(market, expiry) or machine.twin.markets[market].published >= expiry:
             return settle_of(machine, list(machine.world.roots), market, expiry)
-        return prices.report(machine, {m: k.mark for m, k in machine.twin.markets.items()}, 1)
+        return prices.again(machine)
     return _all_fresh(machine, 100) if stale(machine, 100) else None
 
 

@@ -119,6 +119,11 @@ def _marks(machine: Machine) -> dict[int, int]:
     return {market: machine.twin.markets[market].mark for market in MARKETS}
 
 
+def again(machine: Machine) -> Action:
+    """The same marks, a second later."""
+    return report(machine, _marks(machine), 1)
+
+
 def _stale(machine: Machine, draw) -> Action | None:
     """Let the clock run past the age of every price, then let the others find that out."""
     from margincall.audit.operations import money

@@ -82,6 +82,16 @@ def _at(value: Any, now: int) -> Any:
     return value(now) if callable(value) else value
 
 
+def answer(ask: Callable, *args, **kwargs):
+    """What a view or the model says: values, or why it refuses."""
+    try:
+        return ask(*args, **kwargs)
+    except Refused as refused:
+        return refused.reason
+    except Reverted as error:
+        return error.reason
+
+
 def reason_of(check: Callable, *args) -> str:
     """Why the model refuses; "" when it does not."""
     try:

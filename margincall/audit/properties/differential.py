@@ -242,14 +242,9 @@ def _check_tracked(machine: Machine) -> None:
 
 
 def _check_smile(machine: Machine, market: int, expiry: int, at: int) -> None:
-    try:
-        wanted = tuple(machine.twin.options.surface.vol(market, expiry, at))
-    except Refused as refused:
-        wanted = refused.reason
-    try:
-        seen = tuple(machine.protocol.surface.call("vol", market, expiry, at=at))
-    except Reverted as error:
-        seen = error.reason
+    wanted = asking.answer(machine.twin.options.surface.vol, market, expiry, at)
+    seen = asking.answer(machine.protocol.surface.call, "vol", market, expiry, at=at)
+    seen, wanted = (x if isinstance(x, str) else tuple(x) for x in (seen, wanted))
     machine.need("I-14", seen == wanted, lambda: (market, expiry, at, seen, wanted))
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from margincall.audit.machine import Machine
-from margincall.audit.properties import probe
+from margincall.audit.properties import asking, probe
 from margincall.chain.base import Reverted
 from margincall.model import accounts
 from margincall.model.arithmetic import INDEX_SCALE
 from margincall.model.margin import Margin
-from margincall.protocol.deploy import LIQUIDATION_DOOR, NO_SALT
+from margincall.protocol.deploy import LIQUIDATION_DOOR
 
 
 def i_18_door(machine: Machine, draw) -> None:
@@ -23,7 +23,7 @@ def i_18_door(machine: Machine, draw) -> None:
     with probe.undone(machine, "I-18"):
         probe.open_doors(machine)
         door = machine.world.owner(machine.world.newcomers[2]).address
-        _let_in(machine, door)
+        asking.by_owner(machine, machine.protocol.access, ("set_door", door, LIQUIDATION_DOOR))
         probe.quiet_prices(machine)
         taker = probe.newcomer(machine, 10**6)
         chain = machine.chain
@@ -36,16 +36,6 @@ def i_18_door(machine: Machine, draw) -> None:
                 _ask(machine, draw, door, victim, taker)
             finally:
                 chain.revert(mark)
-
-
-def _let_in(machine: Machine, door: str) -> None:
-    """Register an address as a liquidation door, through the timelock."""
-    world, timelock, caller = machine.world, machine.protocol.timelock, machine.chain.accounts[0]
-    access, delay = machine.protocol.access, machine.setting.spec.timelock_delay
-    payload = access.encode("set_door", door, LIQUIDATION_DOOR)
-    operation = (access.address, 0, payload, NO_SALT, (2**129).to_bytes(32, "big"))
-    world.send(caller, timelock, ("schedule", *operation, delay))
-    world.send(caller, timelock, ("execute", *operation), machine.chain.timestamp + delay + 1)
 
 
 def _ask(machine: Machine, draw, door: str, victim: int, taker: int) -> None:

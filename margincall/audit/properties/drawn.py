@@ -3,14 +3,13 @@ they are asked about books that short histories never make. Contracts and model 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from margincall.audit.machine import Machine
 from margincall.audit.properties import asking, probe
+from margincall.audit.properties.asking import answer
 from margincall.audit.properties.differential import between
 from margincall.audit.world import MARKETS
 from margincall.chain.base import Reverted
-from margincall.model import Refused, accounts
+from margincall.model import accounts
 from margincall.model.arithmetic import MAX_ENTRY
 from margincall.model.book import MAX_FORWARD, MAX_GROSS, MAX_MONEY, PUT_FLAG, Segment, merge, pack
 from margincall.model.curves import Curve, place
@@ -69,16 +68,6 @@ def _into_slots(machine: Machine) -> None:
                 b"".join(x.to_bytes(32, "big") for x in sheet),
             )
             _same(machine, seen, isinstance(wanted, Curve) and (wanted.word(), wanted.blob), (market, expiry))
-
-
-def answer(ask: Callable, *args, **kwargs):
-    """What a view or the model says: values, or why it refuses."""
-    try:
-        return ask(*args, **kwargs)
-    except Refused as refused:
-        return refused.reason
-    except Reverted as error:
-        return error.reason
 
 
 def _same(machine: Machine, seen, wanted, what) -> None:

@@ -8,9 +8,10 @@ from copy import deepcopy
 from margincall.audit.machine import Machine
 from margincall.audit.optionmirror import dial_word, reference_word, seen_word
 from margincall.audit.properties.asking import Asked, reason_of
-from margincall.audit.properties.setters import MAX_MARKET, NOBODY, bound
+from margincall.audit.properties.setters import bound
 from margincall.audit.world import MARKETS, slot_of
-from margincall.model.arithmetic import PPM
+from margincall.chain.embedded import ZERO as NOBODY
+from margincall.model.arithmetic import MAX_MARKET, PPM
 from margincall.model.collateral import Collateral
 from margincall.model.dials import ONE
 from margincall.model.markets import TARGET

@@ -8,12 +8,10 @@ from collections.abc import Iterator
 from margincall.audit.machine import Machine
 from margincall.audit.properties.asking import Asked, reason_of
 from margincall.audit.world import MARKETS
+from margincall.chain.embedded import ZERO as NOBODY
 from margincall.model.arithmetic import PPM
 from margincall.model.markets import Rules, Terms, Tier, check_cover, check_ramp, check_rules, check_terms
 from margincall.protocol.deploy import fees_tuple, rules_tuple
-
-NOBODY = "0x" + "00" * 20
-MAX_MARKET = 63
 
 
 def bound(draw, low: int, high: int) -> int:

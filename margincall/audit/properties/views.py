@@ -8,9 +8,10 @@ from collections.abc import Callable
 from margincall.audit.machine import Machine
 from margincall.audit.operations import options, trades
 from margincall.audit.properties import drawn, probe
+from margincall.audit.properties.asking import reason_of
 from margincall.audit.world import MARKETS
 from margincall.chain.base import Reverted
-from margincall.model import Refused, accounts, explanation, liquidation_price, max_trade_size, portfolio
+from margincall.model import accounts, explanation, liquidation_price, max_trade_size, portfolio
 from margincall.model.arithmetic import MAX_PRICE, MAX_SIZE, NOTIONAL_SCALE
 from margincall.model.book import PUT_FLAG, Segment, merge, unpack
 from margincall.model.instrument import (
@@ -55,8 +56,7 @@ def i_13_lens(machine: Machine, draw) -> None:
 
 def _explained(machine: Machine, draw) -> None:
     """The explanation adds up to the margin that it explains."""
-    now, protocol = machine.chain.timestamp, machine.protocol
-    held = [a for a in machine.twin.modes if machine.margin_of(a, now) and not machine.twin.is_flat(a)]
+    protocol, held = machine.protocol, _in_portfolio(machine)
     if not held:
         return
     account = draw.choice(held)
@@ -65,6 +65,12 @@ def _explained(machine: Machine, draw) -> None:
         seen = protocol.portfolio_lens.call("explain", account, initial)
         same = (seen.equity, seen.requirement) == (equity, wanted)
         machine.need("I-13", same, lambda s=seen, w=wanted: (s, w))
+
+
+def _in_portfolio(machine: Machine) -> list[int]:
+    """Portfolio accounts that hold something and can be judged now."""
+    twin, now = machine.twin, machine.chain.timestamp
+    return [a for a in twin.modes if machine.margin_of(a, now) and not twin.is_flat(a)]
 
 
 def _of_perps(machine: Machine, account: int) -> None:
@@ -114,8 +120,8 @@ def _to_the_lot(machine: Machine, draw, account: int) -> None:
 
 def _of_words(machine: Machine, draw) -> None:
     """Why a book that nobody holds would ask for what it does."""
-    words, now = drawn.any_book(machine, draw), machine.chain.timestamp
-    if not words or any(not _is_told(machine, segment, now) for segment in unpack(words)):
+    words = drawn.any_book(machine, draw)
+    if not words or any(not _is_told(machine, segment) for segment in unpack(words)):
         return
     positions, cash = drawn.any_perps(machine, draw), draw.choice((0, -1, 10**9))
     header = accounts.pack_header(cash, len(positions), accounts.PORTFOLIO, len(words))
@@ -124,10 +130,10 @@ def _of_words(machine: Machine, draw) -> None:
     _check_told(machine, cash, positions, words, lambda initial: call("explain_words", *account, initial))
 
 
-def _is_told(machine: Machine, segment: Segment, now: int) -> bool:
+def _is_told(machine: Machine, segment: Segment) -> bool:
     if not segment.lanes:
-        return not segment.expiry or now < segment.expiry
-    return not isinstance(drawn.answer(machine.twin.options.usable, *segment.key, now), str)
+        return not segment.expiry or machine.chain.timestamp < segment.expiry
+    return _is_usable(machine, *segment.key)
 
 
 def _observed(machine: Machine) -> None:
@@ -146,7 +152,7 @@ def _largest(machine: Machine, draw) -> None:
     id, mark, buys = market, twin.markets[market].mark, draw.chance(50)
     if machine.setting.options and draw.chance(60):
         instrument = options.any_instrument(machine, draw)
-        if not instrument.is_option or _is_usable(machine, instrument):
+        if not instrument.is_option or _is_usable(machine, instrument.market, instrument.expiry):
             id, mark = instrument.id, options.fair(machine, instrument, machine.chain.timestamp)
     for more in (0, 1):
         with probe.undone(machine, "I-13"):
@@ -168,22 +174,18 @@ def _largest(machine: Machine, draw) -> None:
             machine.need("I-13", fine, lambda s=step, n=lots, m=more: (id, n, m, s.reason))
 
 
-def _is_usable(machine: Machine, instrument: Instrument) -> bool:
-    try:
-        machine.twin.options.usable(instrument.market, instrument.expiry, machine.chain.timestamp)
-    except Refused:
-        return False
-    return True
+def _is_usable(machine: Machine, market: int, expiry: int) -> bool:
+    return not reason_of(machine.twin.options.usable, market, expiry, machine.chain.timestamp)
 
 
 def _of_options(machine: Machine, draw) -> None:
     twin, now, protocol = machine.twin, machine.chain.timestamp, machine.protocol
     instrument = options.any_instrument(machine, draw)
-    if instrument.is_option and _is_usable(machine, instrument):
+    if instrument.is_option and _is_usable(machine, instrument.market, instrument.expiry):
         fair = options.fair(machine, instrument, now)
         shown = protocol.exchange.call("mark_of", instrument.id)
         machine.need("I-13", shown == fair, lambda: (shown, fair))
-    held = [a for a in twin.modes if machine.margin_of(a, now) and not twin.is_flat(a)]
+    held = _in_portfolio(machine)
     if not held:
         return
     account = draw.choice(held)
@@ -211,16 +213,14 @@ def _check_told(machine: Machine, cash: int, positions, words, shown: Callable) 
         if any(0 <= segment.expiry - now <= WINDOW for segment in unpack(words)):
             continue  # what legs ask for that settle at an average is left as it is, whatever is taken out
         # Where initial margin explains maintenance, it does so without each position as well.
-        relief = _reliefs(machine, positions, words, risk, initial or told.mm is told.im)
+        relief = _reliefs(machine, perps, words, risk, initial or told.mm is told.im)
         most = max([0, *relief.values()])
         named = relief.get((seen.driver, seen.size), 0)
         machine.need("I-13", seen.relief == most == named, lambda s=seen, r=relief: (s, r))
 
 
-def _reliefs(machine: Machine, positions, words, risk, initial: bool) -> dict[tuple[int, int], int]:
+def _reliefs(machine: Machine, perps, words, risk, initial: bool) -> dict[tuple[int, int], int]:
     """(instrument, lots) -> how much less is asked without it."""
-    twin, now = machine.twin, machine.chain.timestamp
-    perps = [(m, q, value_down(q, e, twin.markets[m].quote(now, twin.max_age))) for m, q, e in positions]
 
     def asked(held, book) -> int:
         found = portfolio.margin(0, held, book, risk)
