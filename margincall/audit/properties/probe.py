@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from margincall.audit.machine import Action, Machine, Step
 from margincall.audit.operations import expiries, money, options, prices, trades
@@ -132,8 +133,15 @@ def in_order(seed: int | None) -> Arrange:
     return lambda items: sorted(items, key=lambda one: hash((seed, one)))
 
 
-def everyone_leaves(machine: Machine, order: Arrange) -> dict[int, int] | None:
-    """Liquidate, close all, pay all out; money by root account. None where newcomers could not take
+class Exit(NamedTuple):
+    """Money by root account; by market, how far the funding index still moved, index units."""
+
+    payouts: dict[int, int]
+    drift: dict[int, int]
+
+
+def everyone_leaves(machine: Machine, order: Arrange) -> Exit | None:
+    """Liquidate, close all, pay all out. None where newcomers could not take
     everything over (a market that is reduce-only or full, or more open interest than one position holds), or
     the settlement price of a series is averaged (then nobody may take anything over) in the meantime."""
     twin = machine.twin
@@ -147,6 +155,7 @@ def everyone_leaves(machine: Machine, order: Arrange) -> dict[int, int] | None:
         return None
     open_doors(machine)
     quiet_prices(machine)
+    quiet = _funding(machine)
     if machine.setting.options:
         _fresh_series(machine)
     longs, shorts, keeper = (newcomer(machine, 10**9, i) for i in range(3))
@@ -179,7 +188,11 @@ def everyone_leaves(machine: Machine, order: Arrange) -> dict[int, int] | None:
     pools = sum(twin.insurance.values()) + sum(twin.treasury.values()) + twin.residue
     kept = pools + sum(twin.cash.get(a, 0) for a in (longs, shorts, keeper))
     machine.need("I-02", left == kept * machine.world.scale, (left, kept))
-    return payouts
+    return Exit(payouts, {market: abs(now - quiet[market]) for market, now in _funding(machine).items()})
+
+
+def _funding(machine: Machine) -> dict[int, int]:
+    return {m: known.funding_now(machine.chain.timestamp) for m, known in machine.twin.markets.items()}
 
 
 def _fresh_series(machine: Machine) -> None:

@@ -20,19 +20,25 @@ def i_02(machine: Machine, draw) -> None:
 
     Fresh prices, liquidations of who is below maintenance, all
     positions closed at one price against a newcomer, all accounts paid out. Every call succeeds; payouts
-    do not depend on the order but for eps = 4 units a position and charge; then V == FEE + I + RES (+ the
-    newcomer, donations, dust), market deficits are absorbed.
+    do not depend on the order but for eps = 4 units a position and charge, and the last unit of a funding
+    rate that an index in whole units cannot make zero; then V == FEE + I + RES (+ the newcomer, donations,
+    dust), market deficits are absorbed.
     """
-    payouts = []
+    exits, held = [], dict(machine.twin.positions)
     for seed in (None, draw.integer(0, 2**32)):
         with probe.undone(machine, "I-02"):
-            payouts.append(probe.everyone_leaves(machine, probe.in_order(seed)))
-    first, second = payouts
-    if first is None:
+            exits.append(probe.everyone_leaves(machine, probe.in_order(seed)))
+    if None in exits:
         return
+    first, second = (one.payouts for one in exits)
     # Each account has at most three positions and six vaults; books hold some dozen more.
     most = 4 * 9 if not machine.setting.options else 4 * 40
-    same = all(abs(first[root] - second[root]) <= most for root in first)
+    drift = {market: max(one.drift[market] for one in exits) for market in exits[0].drift}
+    eps = dict.fromkeys(first, most)
+    for account, positions in held.items():
+        for market, size, _ in positions:
+            eps[accounts.parent(account)] += abs(size) * drift[market] // INDEX_SCALE
+    same = all(abs(first[root] - second[root]) <= eps[root] for root in first)
     machine.need(
         "I-02", same, lambda: [(hex(a), first[a], second[a]) for a in first if first[a] != second[a]]
     )
