@@ -12,6 +12,7 @@ from typing import NamedTuple
 from margincall.audit.draw import Draw
 from margincall.audit.machine import Machine, Step
 from margincall.audit.properties import (
+    bounds,
     differential,
     doors,
     drawn,
@@ -38,6 +39,7 @@ RATES = {
     "i_12": 40,
     "i_13_views": 40,
     "i_14": 10,
+    "i_14_bounds": 1_500,
     "i_14_setters": 1_500,
     "i_15": 150,
     "i_34_twice": 100,
@@ -67,7 +69,7 @@ WITH_OPTIONS = {
 
 _SOMETIMES = {
     name: getattr(module, name)
-    for module in (tworun, economic, rule, differential, doors, drawn)
+    for module in (tworun, economic, rule, bounds, differential, doors, drawn)
     for name in RATES | WITH_OPTIONS
     if hasattr(module, name)
 } | {"i_13_lens": views.i_13_lens}

@@ -1,0 +1,166 @@
+"""I-14 at the ends of what may be asked: constructors, calls of users and doors with amounts that nobody has,
+orders at the last unit of their terms. Draws nothing, so that the history stays the one it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from margincall.audit.machine import Machine
+from margincall.audit.operations import trades
+from margincall.audit.properties import asking, probe
+from margincall.audit.properties.asking import Asked
+from margincall.audit.world import MARKETS
+from margincall.chain.base import Reverted
+from margincall.chain.embedded import ZERO as NOBODY
+from margincall.model import accounts
+from margincall.model.arithmetic import MAX_PRICE, NOTIONAL_SCALE, PPM
+from margincall.protocol.deploy import LIQUIDATION_DOOR, SOURCE_DOOR, TRADE_DOOR
+from margincall.protocol.orders import Order
+
+MAX_MONEY_MOVED = 2**96  # exclusive
+
+
+def i_14_bounds(machine: Machine, draw) -> None:
+    """constructors, users, doors and orders are refused at their bounds by name, and one unit inside are not"""
+    _constructors(machine)
+    with probe.undone(machine, "I-14"):
+        probe.open_doors(machine)
+        probe.quiet_prices(machine)
+        asking.ask(machine, [*_of_users(machine), *_of_doors(machine)])
+        _filled(machine)
+        _orders(machine)
+
+
+def _constructors(machine: Machine) -> None:
+    protocol, chain = machine.protocol, machine.chain
+    house, markets, book = (one.address for one in (protocol.clearinghouse, protocol.markets, protocol.book))
+    engine, token, access = (one.address for one in (protocol.portfolio, protocol.token, protocol.access))
+    pricing, dials = protocol.contracts["Pricing"].address, tuple(machine.setting.spec.dials)
+    signer = protocol.signers[0].address
+    asked = (
+        ("Access", (PPM, PPM), ""),
+        ("Access", (PPM + 1, 0), "access: insurance share"),
+        ("Access", (0, PPM + 1), "access: transfer rate"),
+        ("Markets", (3_600,), ""),
+        ("Markets", (3_601,), "markets: max age out of bounds"),
+        ("Markets", (0,), "markets: max age out of bounds"),
+        *(("Clearinghouse", (token, n, access, markets, markets, book), "") for n in (6, 18)),
+        *(
+            ("Clearinghouse", (token, n, access, markets, markets, book), "clearing: token decimals")
+            for n in (5, 19)
+        ),
+        ("Clearinghouse", (token, 6, access, markets, NOBODY, book), "access: bad engine"),
+        ("Liquidation", (house, markets, PPM, 0), ""),
+        ("Liquidation", (house, markets, PPM + 1, 0), "liquidation: share"),
+        ("StandardMargin", (NOBODY, book, engine), "standard: bad address"),
+        ("StandardMargin", (markets, NOBODY, engine), "standard: bad address"),
+        ("StandardMargin", (markets, book, NOBODY), "standard: bad address"),
+        ("PortfolioMargin", (NOBODY, book, pricing, dials), "dials: bad markets"),
+        ("PortfolioMargin", (markets, book, NOBODY, dials), "curve: bad pricing"),
+        ("Expiry", (house, NOBODY), "expiry: bad markets"),
+        ("Collateral", (NOBODY,), "collateral: bad clearinghouse"),
+        ("SignedFeed", ([signer], 2), "feed: quorum bound"),
+        ("SignedFeed", ([signer], 0), "feed: quorum bound"),
+        ("SignedFeed", ([signer, signer], 1), "feed: signer unchanged"),
+    )
+    for name, arguments, refused in asked:
+        mark = chain.snapshot()
+        try:
+            chain.deploy(protocol.contracts[name].artifact, *arguments, sender=chain.accounts[0])
+            seen = ""
+        except Reverted as error:
+            seen = error.reason
+        finally:
+            chain.revert(mark)
+        machine.need("I-14", seen == refused, lambda n=name, a=arguments, s=seen, r=refused: (n, a, s, r))
+
+
+def _of_users(machine: Machine) -> Iterator[Asked]:
+    """What an owner with a key asks of his root account."""
+    world, protocol, house = machine.world, machine.protocol, machine.world.house
+    root = next(one for one in world.roots[1:] if world.owner(one).kind == "key")
+    owner, vault = world.owner(root).address, accounts.vault(root, 1, 7)
+    asked = [
+        (house, ("withdraw", root, MAX_MONEY_MOVED * world.scale, owner), "withdraw: bad amount"),
+        (house, ("withdraw", root, 0, owner), "withdraw: zero amount"),
+        (house, ("withdraw", root, 1, NOBODY), "withdraw: bad receiver"),
+        (house, ("close_account", root, house.address), "withdraw: bad receiver"),
+        (house, ("deposit", vault, 1), "deposit: not a root account"),
+        (house, ("deposit", 0, 1), "deposit: not a root account"),
+    ]
+    for amount in (0, MAX_MONEY_MOVED):
+        asked.append((protocol.modes, ("move_margin", root, vault, amount), "margin: bad amount"))
+    for place in ((0, 0, 0), (2**32, 0, 0), (1, 2**32, 0), (1, 0, MAX_MONEY_MOVED)):
+        asked.append((protocol.modes, ("switch_to_isolated", root, *place), "switch: bad vault"))
+    if machine.setting.options:
+        spot = protocol.collateral
+        most = (2**55 - 1) * machine.world.series.collateral.listings[1].scale
+        for receiver in (NOBODY, spot.address):
+            asked.append((spot, ("withdraw", root, 1, 1, receiver), "collateral: bad receiver"))
+        for amount in (0, most + 1):
+            asked.append((spot, ("withdraw", root, 1, amount, owner), "collateral: bad amount"))
+    for target, call, refused in asked:
+        yield Asked(target, call, refused, sender=owner)
+
+
+def _of_doors(machine: Machine) -> Iterator[Asked]:
+    """Of doors that the owner let in: what the clearinghouse takes from none of them."""
+    world, house, access = machine.world, machine.world.house, machine.protocol.access
+    door = world.owner(world.newcomers[2]).address
+    root, other = world.roots[:2]
+    vault = accounts.vault(root, 1)
+    move, trade = "clearing: other account", (1, root, root, 10**6, 1, 0, 0, 0, 0, 0)
+    asked = [
+        (TRADE_DOOR, ("move_cash", root, other, 1), move),
+        (TRADE_DOOR, ("move_cash", root, root, 1), move),
+        (TRADE_DOOR, ("move_cash", root, vault, MAX_MONEY_MOVED), "clearing: bad cash"),
+        (TRADE_DOOR, ("trade", trade), "clearing: bad trade"),
+        (TRADE_DOOR, ("trade_book", (root, root, [], 1, 0, 0, 0)), "clearing: bad trade"),
+        (TRADE_DOOR, ("set_mode", root, 1), "switch: no such mode"),
+        (TRADE_DOOR, ("set_mode", root, 3), "switch: no such mode"),
+        (TRADE_DOOR, ("set_mode", vault, 2), "switch: not a root account"),
+        (LIQUIDATION_DOOR, ("move_cash", root, vault, 1), "clearing: not a trade door"),
+        (SOURCE_DOOR, ("trade", trade), "clearing: not a trade door"),
+        (TRADE_DOOR, ("post_book", root, [], False, 1, 0), "clearing: not a source door"),
+        (LIQUIDATION_DOOR, ("post_book", root, [], False, 1, 0), "clearing: not a source door"),
+        (TRADE_DOOR, ("take_over", root, other, [], 0, 1, [], []), "clearing: not a liquidation door"),
+        (SOURCE_DOOR, ("take_over", root, other, [], 0, 1, [], []), "clearing: not a liquidation door"),
+    ]
+    for kind, call, refused in asked:
+        let_in = ((access, ("set_door", door, kind)),)
+        yield Asked(house, call, refused, sender=door, before=let_in)
+
+
+def _filled(machine: Machine) -> None:
+    """What is left of orders, four of which share a word."""
+    call = machine.protocol.exchange.call
+    for (account, salt), lots in list(machine.book.filled.items())[-12:]:
+        seen = call("filled", account, salt)
+        machine.need("I-14", seen == lots, lambda a=account, n=salt, s=seen, w=lots: (hex(a), n, s, w))
+
+
+def _orders(machine: Machine) -> None:
+    """A fee at its greatest and one below, margin that no account has, or for no vault."""
+    maker, taker = probe.newcomer(machine, 10**7), probe.newcomer(machine, 10**7, 1)
+    exchange, book = machine.protocol.exchange, machine.book
+    for market in MARKETS:
+        known = machine.twin.markets[market]
+        lots = 2 * known.terms.min_notional * NOTIONAL_SCALE // known.mark + 1
+        makes, takes = Order(maker, market, -lots, known.mark), Order(taker, market, lots, MAX_PRICE)
+        for i, fee in enumerate((known.terms.maker_fee, known.terms.taker_fee)):
+            for most in (fee - 1, fee) if fee else (fee,):
+                orders = [makes, takes]
+                orders[i] = orders[i]._replace(max_fee=most)
+                machine.do(trades.settle(machine, *map(book.make, orders), lots))
+    for account, margin in ((taker, 1), (accounts.vault(taker, market), MAX_MONEY_MOVED)):
+        made = book.make(makes), book.make(takes._replace(account=account, margin=margin))
+        fill = (made[0].order, made[1].order, lots, made[0].signature, made[1].signature)
+        mark = machine.chain.snapshot()
+        try:
+            exchange.send(machine.chain.accounts[0], "settle", [fill])
+            seen = ""
+        except Reverted as error:
+            seen = error.reason
+        finally:
+            machine.chain.revert(mark)
+        machine.need("I-14", seen == "order: margin needs a vault", lambda a=account, s=seen: (hex(a), s))
