@@ -67,7 +67,7 @@ def rates(setting: str, exact: bool) -> dict[str, int]:
     }
     often |= {"i_13_lens": 15, "i_14_bounds": 60, "i_14_setters": 60}
     if SETTINGS[setting].options:
-        often |= {"i_14_pricing": 12, "i_14_smiles": 20, "i_14_books": 15}
+        often |= {"i_14_pricing": 12, "i_14_smiles": 20, "i_14_books": 15, "i_14_edges": 60}
     return often if exact else {name: rate for name, rate in often.items() if not name.startswith("i_14")}
 
 

@@ -17,6 +17,7 @@ from margincall.audit.properties import (
     doors,
     drawn,
     economic,
+    edges,
     liquidation,
     observed,
     refusals,
@@ -64,12 +65,13 @@ WITH_OPTIONS = {
     "i_14_pricing": 300,
     "i_14_smiles": 600,
     "i_14_books": 300,
+    "i_14_edges": 2_000,
 }
 """Of these only in a setting with options, where views and exits are looked at more often."""
 
 _SOMETIMES = {
     name: getattr(module, name)
-    for module in (tworun, economic, rule, bounds, differential, doors, drawn)
+    for module in (tworun, economic, rule, bounds, differential, doors, drawn, edges)
     for name in RATES | WITH_OPTIONS
     if hasattr(module, name)
 } | {"i_13_lens": views.i_13_lens}

@@ -59,13 +59,16 @@ def ask(machine: Machine, asked: list[Asked]) -> None:
         machine.need("I-14", seen == one.refused, lambda o=one, s=seen: (o.call, s, o.refused))
 
 
-def by_owner(machine: Machine, target: Contract, call: tuple) -> None:
-    """One call through the timelock, after its delay."""
+def by_owner(machine: Machine, *calls: tuple[Contract, tuple]) -> None:
+    """Calls through the timelock, after its delay."""
     timelock, caller = machine.protocol.timelock, machine.chain.accounts[0]
-    delay = machine.setting.spec.timelock_delay
-    operation = (target.address, 0, target.encode(*call), NO_SALT, (2**129 + 1).to_bytes(32, "big"))
-    timelock.send(caller, "schedule", *operation, delay)
-    timelock.send(caller, "execute", *operation, at=machine.chain.timestamp + delay + 1)
+    delay, salt = machine.setting.spec.timelock_delay, (2**129 + 1).to_bytes(32, "big")
+    operations = [(target.address, 0, target.encode(*call), NO_SALT, salt) for target, call in calls]
+    for operation in operations:
+        timelock.send(caller, "schedule", *operation, delay)
+    ready = machine.chain.timestamp + delay + 1
+    for i, operation in enumerate(operations):
+        timelock.send(caller, "execute", *operation, at=ready + i)
 
 
 def _look(machine: Machine, one: Asked, now: int) -> None:

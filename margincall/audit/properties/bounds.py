@@ -21,7 +21,7 @@ MAX_MONEY_MOVED = 2**96  # exclusive
 
 
 def i_14_bounds(machine: Machine, draw) -> None:
-    """constructors, users, doors and orders are refused at their bounds by name, and one unit inside are not"""
+    """constructors, users, doors, orders are refused at their bounds by name, one unit inside they are not"""
     _constructors(machine)
     with probe.undone(machine, "I-14"):
         probe.open_doors(machine)

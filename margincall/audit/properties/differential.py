@@ -109,7 +109,7 @@ def _check_shapes(machine: Machine, draw) -> None:
     """Of a market whose bounds are as wide as they may be: what a report would do, none is stored."""
     protocol, surface, market = machine.protocol, machine.twin.options.surface, draw.choice(MARKETS)
     rules = surface.rules[market]._replace(lower=MIN_ATM, upper=MAX_ATM)
-    asking.by_owner(machine, protocol.surface, ("set_rules", market, vol_rules_tuple(rules)))
+    asking.by_owner(machine, (protocol.surface, ("set_rules", market, vol_rules_tuple(rules))))
     surface.set_rules(market, rules)
     feed = protocol.feed.address
     for _ in range(10):

@@ -23,7 +23,7 @@ def i_18_door(machine: Machine, draw) -> None:
     with probe.undone(machine, "I-18"):
         probe.open_doors(machine)
         door = machine.world.owner(machine.world.newcomers[2]).address
-        asking.by_owner(machine, machine.protocol.access, ("set_door", door, LIQUIDATION_DOOR))
+        asking.by_owner(machine, (machine.protocol.access, ("set_door", door, LIQUIDATION_DOOR)))
         probe.quiet_prices(machine)
         taker = probe.newcomer(machine, 10**6)
         chain = machine.chain

@@ -28,20 +28,21 @@ def i_14_books(machine: Machine, draw) -> None:
 
     Strikes at and beyond the ends of the curves, segments of several words, sizes up to their bounds.
     """
-    _look(machine, draw, 3)
+    look(machine, draw, 3)
     if draw.chance(25):
         with probe.undone(machine, "I-14"):
             _into_slots(machine)
-            _look(machine, draw, 2)
+            look(machine, draw, 2)
 
 
-def _look(machine: Machine, draw, times: int) -> None:
+def look(machine: Machine, draw, times: int) -> None:
+    """Some books and perps that nobody holds: judged, merged, split, paid off."""
     for _ in range(times):
         words = any_book(machine, draw)
         positions = any_perps(machine, draw)
         cash = draw.choice((0, 1, -1, 10**9, -(10**9)))
         for mode in (accounts.PORTFOLIO, accounts.CROSS):
-            _judged(machine, mode, cash, positions, words)
+            judged(machine, mode, cash, positions, words)
         _arithmetic(machine, draw, words)
         _fragment(machine, draw)
         _mark(machine, draw)
@@ -51,7 +52,7 @@ def _into_slots(machine: Machine) -> None:
     """Curves that are kept in storage instead of code: the owner may choose, and nobody here does."""
     protocol, twin, chain = machine.protocol, machine.twin, machine.chain
     call = "set_curves", protocol.surface.address, twin.options.window, True
-    asking.by_owner(machine, protocol.portfolio, call)
+    asking.by_owner(machine, (protocol.portfolio, call))
     probe.quiet_prices(machine)
     for expiry in machine.world.series.live(chain.timestamp + 10):
         for market in MARKETS:
@@ -60,17 +61,18 @@ def _into_slots(machine: Machine) -> None:
             try:
                 protocol.portfolio.send(chain.accounts[0], "refresh", market, expiry, at=at)
             except Reverted as error:
-                _same(machine, error.reason, wanted, (market, expiry))
+                same(machine, error.reason, wanted, (market, expiry))
                 continue
             sheet = protocol.portfolio.call("sheet", market, expiry)
             seen = (
                 protocol.portfolio.call("curve", market, expiry),
                 b"".join(x.to_bytes(32, "big") for x in sheet),
             )
-            _same(machine, seen, isinstance(wanted, Curve) and (wanted.word(), wanted.blob), (market, expiry))
+            same(machine, seen, isinstance(wanted, Curve) and (wanted.word(), wanted.blob), (market, expiry))
 
 
-def _same(machine: Machine, seen, wanted, what) -> None:
+def same(machine: Machine, seen, wanted, what) -> None:
+    """I-14: what a view says is what the model does."""
     seen, wanted = (tuple(x) if isinstance(x, (list, tuple)) else x for x in (seen, wanted))
     machine.need("I-14", seen == wanted, lambda: (what, seen, wanted))
 
@@ -156,7 +158,7 @@ def any_perps(machine: Machine, draw) -> tuple:
 # ------------------------------------------------------------ asking
 
 
-def _judged(machine: Machine, mode: int, cash: int, positions: tuple, words: list[int]) -> None:
+def judged(machine: Machine, mode: int, cash: int, positions: tuple, words: list[int]) -> None:
     """Both margin rules, each by its three views."""
     if not words:
         return
@@ -166,11 +168,11 @@ def _judged(machine: Machine, mode: int, cash: int, positions: tuple, words: lis
     account = header, [*accounts.pack_words(positions), *words]
     what = engine.artifact.name, account
     wanted = answer(measure, twin, now, mode, cash, positions, words)
-    _same(machine, answer(engine.call, "margin", *account), wanted, what)
+    same(machine, answer(engine.call, "margin", *account), wanted, what)
     short = wanted if isinstance(wanted, str) else wanted[:2]
-    _same(machine, answer(engine.call, "initial", *account), short, what)
+    same(machine, answer(engine.call, "initial", *account), short, what)
     wanted = answer(standing, twin, now, mode, cash, positions, words)
-    _same(machine, answer(engine.call, "close_out", *account), wanted, what)
+    same(machine, answer(engine.call, "close_out", *account), wanted, what)
 
 
 def _arithmetic(machine: Machine, draw, words: list[int]) -> None:
@@ -178,14 +180,14 @@ def _arithmetic(machine: Machine, draw, words: list[int]) -> None:
     book, grid = machine.protocol.book, machine.twin.options.grid
     quanta = draw.choice((0, 1, 333, 999, 1_000, 1_001))
     part = answer(grid.split, words, quanta)
-    _same(machine, answer(book.call, "split", words, quanta), part, ("split", words, quanta))
+    same(machine, answer(book.call, "split", words, quanta), part, ("split", words, quanta))
     others = [any_book(machine, draw), words, pack([_bound(machine, draw)])]
     if isinstance(part, list):
         others.append(part)
     for other in others:
         for negate in (False, True):
             wanted = answer(merge, words, other, negate)
-            _same(machine, answer(book.call, "merge", words, other, negate), wanted, (words, other, negate))
+            same(machine, answer(book.call, "merge", words, other, negate), wanted, (words, other, negate))
     market, live = draw.choice(MARKETS), machine.world.series.live(machine.chain.timestamp + 1)
     highest = 2**40 // STRIKE_UNIT * STRIKE_UNIT
     mark = machine.twin.markets[market].mark // STRIKE_UNIT * STRIKE_UNIT
@@ -193,7 +195,7 @@ def _arithmetic(machine: Machine, draw, words: list[int]) -> None:
     for price in (draw.choice(prices), draw.choice((highest + STRIKE_UNIT, mark))):
         call = draw.choice((market, market, 0)), draw.choice((*live, *live, 0)), price
         seen = answer(book.call, "payoff", words, *call)
-        _same(machine, seen, answer(grid.payoff, words, *call), ("payoff", words, call))
+        same(machine, seen, answer(grid.payoff, words, *call), ("payoff", words, call))
 
 
 def _bound(machine: Machine, draw) -> Segment:
@@ -224,7 +226,7 @@ def _fragment(machine: Machine, draw) -> None:
     lots = draw.choice((CONTRACT, -CONTRACT, 7 * CONTRACT, 0, CONTRACT + 1, MAX_GROSS * CONTRACT))
     amount = draw.choice((0, 1, -(10**9), MAX_MONEY, MAX_MONEY + 1))
     wanted = answer(grid.fragment, id, lots, now, amount)
-    _same(machine, answer(machine.protocol.book.call, "fragment", id, lots, amount), wanted, (id, lots))
+    same(machine, answer(machine.protocol.book.call, "fragment", id, lots, amount), wanted, (id, lots))
 
 
 def _mark(machine: Machine, draw) -> None:
@@ -240,4 +242,4 @@ def _mark(machine: Machine, draw) -> None:
     name, mark = code | (PUT_FLAG if put else 0), twin.markets[market].mark
     wanted = answer(twin.options.mark, name, market, expiry, strike, mark, now)
     id = Instrument(market, 2 if put else 1, expiry, strike).id
-    _same(machine, answer(machine.protocol.exchange.call, "mark_of", id), wanted, (id, mark))
+    same(machine, answer(machine.protocol.exchange.call, "mark_of", id), wanted, (id, mark))

@@ -49,8 +49,8 @@ def i_13_lens(machine: Machine, draw) -> None:
     if machine.setting.options:
         _of_options(machine, draw)
         for _ in range(2):
-            _of_words(machine, draw)
-        _observed(machine)
+            check_words(machine, draw)
+        check_observed(machine)
     _largest(machine, draw)
 
 
@@ -118,7 +118,7 @@ def _to_the_lot(machine: Machine, draw, account: int) -> None:
             machine.need("I-13", near, lambda s=seen, w=wanted, m=market, b=buys: (m, b, s, w))
 
 
-def _of_words(machine: Machine, draw) -> None:
+def check_words(machine: Machine, draw) -> None:
     """Why a book that nobody holds would ask for what it does."""
     words = drawn.any_book(machine, draw)
     if not words or any(not _is_told(machine, segment) for segment in unpack(words)):
@@ -136,7 +136,7 @@ def _is_told(machine: Machine, segment: Segment) -> bool:
     return _is_usable(machine, *segment.key)
 
 
-def _observed(machine: Machine) -> None:
+def check_observed(machine: Machine) -> None:
     """What the average of the next settlement is made of."""
     series = machine.world.series
     for (market, expiry), track in list(series.expiry.tracks.items())[-2:]:

@@ -1,0 +1,195 @@
+"""I-14 where books end: as many positions, words, underlyings and as much money as may be, keys out of order,
+the instants at which a settlement's average begins and a series is gone. Draws nothing itself."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from margincall.audit.draw import RandomDraw
+from margincall.audit.machine import Machine
+from margincall.audit.operations import expiries, prices
+from margincall.audit.properties import asking, drawn, probe
+from margincall.audit.properties.asking import answer
+from margincall.audit.properties.views import check_observed, check_words
+from margincall.audit.world import MARKETS
+from margincall.model import accounts
+from margincall.model.book import (
+    MAX_FORWARD,
+    MAX_GROSS,
+    MAX_MONEY,
+    MAX_POSITIONS,
+    Segment,
+    merge,
+    pack,
+    unpack,
+)
+from margincall.model.instrument import CALL, CONTRACT, FUTURE, PUT, SPOT, WINDOW, Instrument, log_code
+from margincall.protocol.deploy import fees_tuple, rules_tuple
+from margincall.protocol.orders import Report
+
+MOST = 8
+"""Underlyings of one account."""
+
+
+def i_14_edges(machine: Machine, draw) -> None:
+    """books at the last position, word, lot and underlying, and at the instants where their rules change"""
+    own = RandomDraw(machine.steps)
+    _bounds(machine)
+    _fragments(machine)
+    with probe.undone(machine, "I-14"):
+        probe.quiet_prices(machine)
+        _full(machine)
+    with probe.undone(machine, "I-14"):
+        _window(machine, own)
+    with probe.undone(machine, "I-14"):
+        _gone(machine)
+    with probe.undone(machine, "I-14"):
+        _many(machine)
+
+
+def _merged(machine: Machine, words: list[int], other: list[int]) -> None:
+    for negate in (False, True):
+        seen = answer(machine.protocol.book.call, "merge", words, other, negate)
+        drawn.same(machine, seen, answer(merge, words, other, negate), (words, other, negate))
+
+
+def _bounds(machine: Machine) -> None:
+    """Sums as large as may be and one larger; a fragment's segments twice, and the wrong way round."""
+    first, second = machine.world.series.live(machine.chain.timestamp + 1)[:2]
+    for sign in (1, -1):
+        for name, most in (("forward", MAX_FORWARD), ("money", MAX_MONEY)):
+            for held, more in ((most - 1, 1), (most, 1), (most, most), (most - 3, 2)):
+                one, other = Segment(1, first, 1), Segment(1, first)
+                setattr(one, name, sign * held)
+                setattr(other, name, sign * more)
+                _merged(machine, pack([one]), pack([other]))
+        for expiry, size in product((first, second), (1, 2)):
+            held = Segment(1, first, lanes=[[1_000_000, sign * (MAX_GROSS - 2)]])
+            more = Segment(1, expiry, lanes=[[1_000_000, sign * size]])
+            _merged(machine, pack([held]), pack([more]))
+    one, other = pack([Segment(1, first, 5, 5)]), pack([Segment(2, first, 5, 5)])
+    for fragment in ([*one, *one], [*other, *one], [*one, *other], [*other, *other]):
+        for words in ([], one, other, [*one, *other]):
+            _merged(machine, words, fragment)
+
+
+def _fragments(machine: Machine) -> None:
+    """Of every kind, as they are traded."""
+    now, grid = machine.chain.timestamp, machine.twin.options.grid
+    expiry = machine.world.series.live(now + 1)[0]
+    for market, kind in product(MARKETS, (CALL, PUT, FUTURE, SPOT)):
+        strike = grid.strike(market, log_code(machine.twin.markets[market].mark)) if kind <= PUT else 0
+        id = Instrument(market, kind, 0 if kind == SPOT else expiry, strike).id
+        for lots in (CONTRACT, -3 * CONTRACT):
+            wanted = answer(grid.fragment, id, lots, now, 7)
+            seen = answer(machine.protocol.book.call, "fragment", id, lots, 7)
+            drawn.same(machine, seen, wanted, (id, lots))
+
+
+def _full(machine: Machine) -> None:
+    """Books of one position less than may be, as many, one more: of options, futures, both."""
+    now = machine.chain.timestamp
+    live = machine.world.series.live(now + 1)
+    usable = [e for e in live if not isinstance(answer(machine.twin.options.usable, 1, e, now), str)]
+    series = (usable or live)[:2]
+    new = pack([Segment(3, series[0], lanes=[[_far(machine, 3, 200), 1]])])
+    future = pack([Segment(3, series[-1], CONTRACT)])
+    for options in (MAX_POSITIONS - 2, MAX_POSITIONS - 1, MAX_POSITIONS):
+        words = _many_lanes(machine, series, options)
+        segments = unpack(words)
+        half = pack([Segment(*segments[0].key, lanes=[list(segments[0].lanes[0])])])
+        for other in (new, future, pack([*unpack(future), *unpack(new)][::-1]), half):
+            merged = answer(merge, words, other, False)
+            _merged(machine, words, other)
+            if not isinstance(merged, str):
+                _merged(machine, merged[0], other)
+        for quanta in (1, 500, 1_000):
+            part = answer(machine.twin.options.grid.split, words, quanta)
+            drawn.same(machine, answer(machine.protocol.book.call, "split", words, quanta), part, quanta)
+    for mode in (accounts.PORTFOLIO, accounts.CROSS):
+        drawn.judged(machine, mode, 10**12, (), _many_lanes(machine, series, MAX_POSITIONS))
+        zero = [Segment(market, series[0], 0, 5) for market in (1, 2)]  # futures that were closed
+        drawn.judged(machine, mode, 0, (), pack(zero))
+
+
+def _many_lanes(machine: Machine, series: list[int], count: int) -> list[int]:
+    """A book of so many options of two markets, bought and sold, calls alone."""
+    segments = {key: Segment(*key) for key in product((1, 2), series)}
+    for i in range(count):
+        segment = list(segments.values())[i % len(segments)]
+        segment.lanes.append([_far(machine, segment.market, i), 1 if i % 3 else -1])
+    return pack([segment for segment in segments.values() if segment.lanes])
+
+
+def _far(machine: Machine, market: int, i: int) -> int:
+    return log_code(machine.twin.markets[market].mark) + (i - 64) * 3_000
+
+
+def _window(machine: Machine, own: RandomDraw) -> None:
+    """The second before a settlement's average begins, that second, and some of it seen."""
+    start = machine.world.series.live(machine.chain.timestamp + 60)[0] - WINDOW
+    expiry = start + WINDOW
+    seconds = start - 8 - machine.chain.timestamp
+    if seconds < 1:
+        return
+    marks = {market: known.mark for market, known in machine.twin.markets.items()}
+    machine.do(prices.report(machine, marks, seconds))
+    machine.do(expiries.same_vols(machine))
+    for market in MARKETS:
+        machine.do(expiries.refresh_of(machine, market, expiry))
+    while machine.chain.timestamp < start + 2:
+        machine.do(prices.again(machine))
+        if machine.chain.timestamp >= start - 1:
+            drawn.look(machine, own, 2)
+            check_words(machine, own)
+    for seconds in (1, 17, 30):
+        machine.do(prices.report(machine, marks, seconds))
+        for market in MARKETS:
+            machine.do(expiries.observe_of(machine, market, expiry))
+        check_observed(machine)
+    drawn.look(machine, own, 2)
+    check_words(machine, own)
+
+
+def _gone(machine: Machine) -> None:
+    """A series at the second of its expiry, and an engine that knows no surface."""
+    protocol, chain = machine.protocol, machine.chain
+    expiry = machine.world.series.live(chain.timestamp + 1)[0]
+    arguments = (protocol.markets.address, protocol.book.address, protocol.contracts["Pricing"].address)
+    arguments = (*arguments, tuple(machine.setting.spec.dials))
+    engine = chain.deploy(protocol.portfolio.artifact, *arguments, sender=chain.accounts[0])
+    for target, at, wanted in (
+        (engine, None, "curve: no surface"),
+        (protocol.portfolio, expiry, "curve: expired"),
+    ):
+        seen = answer(target.send, chain.accounts[0], "refresh", 1, expiry, at=at)
+        machine.need("I-14", seen == wanted, lambda s=seen, w=wanted: (s, w))
+
+
+def _many(machine: Machine) -> None:
+    """Spot of as many underlyings as an account may have, and one more: judged, or refused by name."""
+    protocol, chain = machine.protocol, machine.chain
+    known, feed = machine.twin.markets[1], protocol.feed.address
+    more = range(len(MARKETS) + 1, MOST + 2)
+    calls = []
+    for market in more:
+        calls.append((protocol.markets, ("set_rules", market, rules_tuple(feed, known.rules))))
+        terms = fees_tuple(known.terms), list(known.terms.tiers)
+        calls.append((protocol.markets, ("set_terms", market, *terms)))
+        calls.append((protocol.portfolio, ("set_risk_terms", market, (32, 48, 0, 0))))
+    asking.by_owner(machine, *calls)
+    at = chain.timestamp + 1
+    marks = dict.fromkeys(more, known.mark)
+    marks |= {market: machine.twin.markets[market].mark for market in MARKETS}
+    reports = [Report(market, mark, mark, at) for market, mark in marks.items()]
+    payload = machine.world.payload(reports)
+    protocol.markets.send(chain.accounts[0], "update_prices", feed, payload, at=at)
+    for engine, mode in ((protocol.portfolio, accounts.PORTFOLIO), (protocol.standard, accounts.CROSS)):
+        name = "portfolio" if mode == accounts.PORTFOLIO else "standard"
+        for count in (MOST, MOST + 1):
+            words = pack([Segment(market, 0, CONTRACT) for market in range(1, count + 1)])
+            header = accounts.pack_header(0, 0, mode, len(words))
+            seen = answer(engine.call, "margin", header, words)
+            refused = f"{name}: too many underlyings"
+            fine = seen == refused if count > MOST else not isinstance(seen, str)
+            machine.need("I-14", fine, lambda c=count, s=seen: (c, s))
