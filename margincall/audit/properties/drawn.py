@@ -125,7 +125,6 @@ def _segment(machine: Machine, draw, market: int, expiry: int) -> Segment:
 
 def _code(machine: Machine, draw, market: int, ends: tuple[int, ...] = ENDS) -> int:
     """A strike's log code: at an end of the table to the unit, near it, where longs fade, or anywhere."""
-    spot = log_code(machine.twin.markets[market].mark)
     end = draw.choice(ends) << 14
     faded = draw.choice((ends[0] << 14, ends[-1] << 14)) + draw.choice((-1, 1)) * FADE
     at = draw.choice(
@@ -137,6 +136,12 @@ def _code(machine: Machine, draw, market: int, ends: tuple[int, ...] = ENDS) -> 
             draw.integer((ends[0] + NEAR) << 14, (ends[-1] - NEAR) << 14),
         )
     )
+    return code_at(machine, market, at)
+
+
+def code_at(machine: Machine, market: int, at: int) -> int:
+    """The log code of the strike whose call lies at a place of the table, 2**-14 taps."""
+    spot = log_code(machine.twin.markets[market].mark)
     tap, part = place(spot, spot)
     return min(max(spot + (tap << 14) + (part << 2) - at, 1), MAX_CODE)
 

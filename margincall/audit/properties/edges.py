@@ -3,6 +3,7 @@ the instants at which a settlement's average begins and a series is gone. Draws 
 
 from __future__ import annotations
 
+from copy import deepcopy
 from itertools import product
 
 from margincall.audit.draw import RandomDraw
@@ -13,17 +14,31 @@ from margincall.audit.properties.asking import answer
 from margincall.audit.properties.views import check_observed, check_words
 from margincall.audit.world import MARKETS
 from margincall.model import accounts
+from margincall.model.arithmetic import NOTIONAL_SCALE
 from margincall.model.book import (
     MAX_FORWARD,
     MAX_GROSS,
     MAX_MONEY,
     MAX_POSITIONS,
+    PUT_FLAG,
     Segment,
     merge,
     pack,
     unpack,
 )
-from margincall.model.instrument import CALL, CONTRACT, FUTURE, PUT, SPOT, WINDOW, Instrument, log_code
+from margincall.model.instrument import (
+    CALL,
+    CONTRACT,
+    DAY,
+    FUTURE,
+    PUT,
+    SPOT,
+    STRIKE_UNIT,
+    WINDOW,
+    Instrument,
+    log_code,
+)
+from margincall.model.surface import VolReport
 from margincall.protocol.deploy import fees_tuple, rules_tuple
 from margincall.protocol.orders import Report
 
@@ -41,6 +56,8 @@ def i_14_edges(machine: Machine, draw) -> None:
         _full(machine)
     with probe.undone(machine, "I-14"):
         _window(machine, own)
+    with probe.undone(machine, "I-14"):
+        _far_away(machine, own)
     with probe.undone(machine, "I-14"):
         _gone(machine)
     with probe.undone(machine, "I-14"):
@@ -140,14 +157,56 @@ def _window(machine: Machine, own: RandomDraw) -> None:
     while machine.chain.timestamp < start + 2:
         machine.do(prices.again(machine))
         if machine.chain.timestamp >= start - 1:
-            drawn.look(machine, own, 2)
+            drawn.look(machine, own, 1)
             check_words(machine, own)
+            _hedged(machine, expiry)
     for seconds in (1, 17, 30):
         machine.do(prices.report(machine, marks, seconds))
         for market in MARKETS:
             machine.do(expiries.observe_of(machine, market, expiry))
         check_observed(machine)
     drawn.look(machine, own, 2)
+    check_words(machine, own)
+    _hedged(machine, expiry)
+
+
+def _hedged(machine: Machine, expiry: int) -> None:
+    """Legs that settle at an average against perps, and against spot alone: paid for, or all but."""
+    for market in MARKETS:
+        mark = machine.twin.markets[market].mark
+        size = 7 * CONTRACT
+        for sign in (1, -1):
+            perp = ((market, -sign * size, -sign * size * mark // NOTIONAL_SCALE),)
+            drawn.judged(machine, accounts.PORTFOLIO, 0, perp, pack([Segment(market, expiry, sign * size)]))
+        code = log_code(mark)
+        strike = machine.twin.options.grid.strike(market, code)
+        spot, put = Segment(market, 0, size), Segment(market, expiry, -size, -7 * strike // STRIKE_UNIT)
+        put.lanes = [[code | PUT_FLAG, 7]]
+        sold, future = deepcopy(put), deepcopy(put)
+        sold.lanes.append([code + 40_000, -1])
+        future.forward -= CONTRACT
+        for cash, held in ((0, put), (-1, put), (0, sold), (0, future)):
+            drawn.judged(machine, accounts.PORTFOLIO, cash, (), pack([spot, held]))
+
+
+def _far_away(machine: Machine, own: RandomDraw) -> None:
+    """Curves of a year, on which options at the ends of the table are worth something."""
+    series, at = machine.world.series, machine.chain.timestamp + 1
+    expiry = series.live(at)[0] + 360 * DAY
+    reports = [VolReport(market, expiry, series.level[market], 0, 0, at) for market in MARKETS]
+    machine.do(expiries.vols_of(machine, reports, 1))
+    for market in MARKETS:
+        machine.do(expiries.refresh_of(machine, market, expiry))
+    machine.do(prices.again(machine))
+    for market in MARKETS:
+        for sign in (1, -1):
+            for end, near in product(drawn.ENDS, (0, 1, 2**13, -(2**13))):
+                code = drawn.code_at(machine, market, (end << 14) + near)
+                words = pack([Segment(market, expiry, lanes=[[code, sign * 10_000]])])
+                for mode in (accounts.PORTFOLIO, accounts.CROSS):
+                    drawn.judged(machine, mode, 0, (), words)
+    series.expiries.append(expiry)
+    drawn.look(machine, own, 3)
     check_words(machine, own)
 
 
