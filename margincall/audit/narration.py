@@ -91,7 +91,9 @@ class Narrator:
             marks = action.facts.get("marks", {})
             said = ", ".join(f"{self.markets[m].symbol} {self.price(m, p)}" for m, p in marks.items())
             return f"publish prices: {said or 'twice the same market'}"
-        return tell(*args) if tell else self._plain(action)
+        # Of the names that several contracts have only the clearinghouse's, and the doors', are told.
+        known = tell and action.target is not self.world.protocol.collateral
+        return tell(*args) if known else self._plain(action)
 
     def _plain(self, action: Action) -> str:
         name, *args = action.call

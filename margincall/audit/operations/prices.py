@@ -85,9 +85,11 @@ def step_all(machine: Machine, draw) -> Action:
 
 
 def stride(machine: Machine, draw) -> Action:
-    """All markets, at most one step each, after a minute or so."""
+    """All markets, at most one step each, after a minute or so: before the oldest price is an outage."""
     marks = {market: _moved(machine, draw, market) for market in MARKETS}
-    return report(machine, marks, draw.choice((20, 55, 80)), _premium(draw))
+    oldest = min(machine.twin.markets[market].published for market in MARKETS)
+    room = oldest + machine.twin.max_age - machine.chain.timestamp
+    return report(machine, marks, max(min(draw.choice((20, 55, 80)), room), 1), _premium(draw))
 
 
 def jump(machine: Machine, draw) -> Action:

@@ -7,7 +7,10 @@ import shutil
 import pytest
 
 from margincall.audit import counterexample, history, properties, running, shrinking
-from margincall.audit.machine import Violation
+from margincall.audit.draw import RandomDraw
+from margincall.audit.machine import Machine, Violation
+from margincall.audit.narration import Narrator
+from margincall.audit.operations import prices, strangers
 from margincall.audit.running import Plan, run
 from margincall.audit.settings import SETTINGS
 from margincall.chain import Reverted
@@ -118,3 +121,22 @@ def test_a_deployment_that_is_refused_is_a_failure(monkeypatch):
     monkeypatch.setattr(running, "Machine", refuse)
     failure = run(Plan(100, settings=(SETTINGS["plain"],))).failures[0]
     assert (failure.name, failure.detail) == (running.DEPLOYMENT, "access: not so")
+
+
+def test_every_act_of_a_stranger_is_told():
+    machine = Machine(SETTINGS["portfolio"])
+    narrator = Narrator(machine.world)
+    told = [narrator.action(strangers.attempt(machine, RandomDraw(seed))) for seed in range(400)]
+    assert all(text.startswith("stranger: ") or text[0].islower() for text in told)
+    assert any("Collateral.withdraw(" in text for text in told)
+
+
+def test_a_stride_of_prices_is_no_outage():
+    machine = Machine(SETTINGS["smooth"])
+    draw = RandomDraw(1)
+    for _ in range(60):
+        only = {1: machine.twin.markets[1].mark}  # the other markets' prices grow old
+        assert machine.do(prices.report(machine, only, draw.choice((10, 25)))).ok
+        machine.do(prices.stride(machine, draw))
+        now = machine.chain.timestamp
+        assert not any(market.in_grace(now) for market in machine.twin.markets.values())
