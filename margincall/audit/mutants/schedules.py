@@ -36,6 +36,7 @@ OF_PERPS = (
     Run("plain", 13, 260, "slices"),
     Run("wide", 14, 160, "shortfalls"),
     Run("portfolio", 15, 200, "book slices"),
+    Run("portfolio", 16, 200, "expiry"),
 )
 
 

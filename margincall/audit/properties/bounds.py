@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from margincall.audit.machine import Machine
-from margincall.audit.operations import trades
+from margincall.audit.operations import prices, trades
 from margincall.audit.properties import asking, probe
 from margincall.audit.properties.asking import Asked
 from margincall.audit.world import MARKETS
@@ -15,7 +15,7 @@ from margincall.chain.embedded import ZERO as NOBODY
 from margincall.model import accounts
 from margincall.model.arithmetic import MAX_PRICE, NOTIONAL_SCALE, PPM
 from margincall.protocol.deploy import LIQUIDATION_DOOR, SOURCE_DOOR, TRADE_DOOR
-from margincall.protocol.orders import Order
+from margincall.protocol.orders import Order, Report
 
 MAX_MONEY_MOVED = 2**96  # exclusive
 
@@ -28,6 +28,7 @@ def i_14_bounds(machine: Machine, draw) -> None:
         probe.quiet_prices(machine)
         asking.ask(machine, [*_of_users(machine), *_of_doors(machine)])
         _filled(machine)
+        _reports(machine)
         _orders(machine)
 
 
@@ -137,6 +138,27 @@ def _filled(machine: Machine) -> None:
     for (account, salt), lots in list(machine.book.filled.items())[-12:]:
         seen = call("filled", account, salt)
         machine.need("I-14", seen == lots, lambda a=account, n=salt, s=seen, w=lots: (hex(a), n, s, w))
+
+
+def _reports(machine: Machine) -> None:
+    """The greatest price that can be told, one more, none; ids that no market has."""
+    feed, now = machine.protocol.feed, machine.chain.timestamp
+    machine.do(prices.report(machine, {1: MAX_PRICE}, 1))
+    id, bound, most = "feed: market id", "feed: price bound", MAX_PRICE
+    for market, mark, index, wanted in (
+        (0, 1, 1, id),
+        (64, 1, 1, id),
+        (63, 1, 1, ""),
+        (1, most, most, ""),
+        (1, most + 1, 1, bound),
+        (1, 1, most + 1, bound),
+        (1, 0, 1, "feed: zero price"),
+        (1, 1, 0, "feed: zero price"),
+    ):
+        payload = machine.world.payload([Report(market, mark, index, now)])
+        seen = asking.answer(feed.call, "fetch", payload)
+        seen = seen if isinstance(seen, str) else ""
+        machine.need("I-14", seen == wanted, lambda m=market, s=seen, w=wanted: (m, s, w))
 
 
 def _orders(machine: Machine) -> None:

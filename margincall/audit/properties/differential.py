@@ -7,6 +7,7 @@ the contracts themselves.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import exp, isqrt, log
 
 from margincall.audit.machine import Machine
@@ -102,18 +103,19 @@ def i_14_smiles(machine: Machine, draw) -> None:
             machine.do(expiries.vols_of(machine, reports, seconds))
         _check_tracked(machine)
     with probe.undone(machine, "I-14"):
-        _check_shapes(machine, draw)
+        check_shapes(machine, draw, _edge_of_shape, 10)
 
 
-def _check_shapes(machine: Machine, draw) -> None:
-    """Of a market whose bounds are as wide as they may be: what a report would do, none is stored."""
+def check_shapes(machine: Machine, draw, make: Callable, times: int) -> None:
+    """Of a market whose bounds are as wide as they may be: what a report would do, none is stored.
+    `make(machine, draw, market)` makes one."""
     protocol, surface, market = machine.protocol, machine.twin.options.surface, draw.choice(MARKETS)
     rules = surface.rules[market]._replace(lower=MIN_ATM, upper=MAX_ATM)
     asking.by_owner(machine, (protocol.surface, ("set_rules", market, vol_rules_tuple(rules))))
     surface.set_rules(market, rules)
     feed = protocol.feed.address
-    for _ in range(10):
-        report = _edge_of_shape(machine, draw, market)
+    for _ in range(times):
+        report = make(machine, draw, market)
         at, kept = report.published, surface.snapshot()
         wanted = asking.reason_of(surface.update, feed, [report], at)
         surface.restore(kept)
@@ -156,6 +158,17 @@ def _edge_of_shape(machine: Machine, draw, market: int) -> VolReport:
     skew = skew * draw.integer(0, 100) // 100
     curvature = _most(lambda x: check_smile(atm, skew, x, remaining), MAX_CURVATURE) + more
     return VolReport(market, expiry, atm, skew, curvature, at)
+
+
+def level_edge(machine: Machine, draw, market: int) -> VolReport:
+    """Any smile, at the highest level that passes or one more; or one of those whose skew is at its edge."""
+    if draw.chance(40):
+        return _edge_of_shape(machine, draw, market)
+    at = machine.chain.timestamp + 200
+    expiry = machine.world.series.live(at + 1)[0] + draw.choice((0, 1, draw.integer(2, 390))) * DAY
+    skew, curvature = draw.integer(-2_500_000, 2_500_000), draw.choice((0, between(draw, 10_000, 4_000_000)))
+    atm = _most(lambda level: check_smile(level, skew, curvature, expiry - at), MAX_ATM) + draw.choice((0, 1))
+    return VolReport(market, expiry, max(atm, 1), skew, curvature, at)
 
 
 def _most(check, high: int) -> int:

@@ -11,6 +11,7 @@ from margincall.audit.machine import Machine
 from margincall.audit.operations import expiries, prices
 from margincall.audit.properties import asking, drawn, probe
 from margincall.audit.properties.asking import answer
+from margincall.audit.properties.differential import check_shapes, i_14_pricing, level_edge
 from margincall.audit.properties.views import check_observed, check_words
 from margincall.audit.world import MARKETS
 from margincall.model import accounts
@@ -49,6 +50,10 @@ MOST = 8
 def i_14_edges(machine: Machine, draw) -> None:
     """books at the last position, word, lot and underlying, and at the instants where their rules change"""
     own = RandomDraw(machine.steps)
+    for _ in range(3):
+        i_14_pricing(machine, own)
+    with probe.undone(machine, "I-14"):
+        check_shapes(machine, own, level_edge, 40)
     _bounds(machine)
     _fragments(machine)
     with probe.undone(machine, "I-14"):
@@ -240,9 +245,13 @@ def _many(machine: Machine) -> None:
     at = chain.timestamp + 1
     marks = dict.fromkeys(more, known.mark)
     marks |= {market: machine.twin.markets[market].mark for market in MARKETS}
-    reports = [Report(market, mark, mark, at) for market, mark in marks.items()]
+    # Of one mark and one set of rules: the last one's index alone tells of another rate.
+    indexes = marks | {MOST + 1: known.mark * 9 // 10}
+    reports = [Report(market, marks[market], indexes[market], at) for market in marks]
     payload = machine.world.payload(reports)
     protocol.markets.send(chain.accounts[0], "update_prices", feed, payload, at=at)
+    rates = [protocol.markets.call("last_price", market)[-1] for market in (1, MOST, MOST + 1)]
+    machine.need("I-14", rates[0] == rates[1] < rates[2], lambda: rates)
     for engine, mode in ((protocol.portfolio, accounts.PORTFOLIO), (protocol.standard, accounts.CROSS)):
         name = "portfolio" if mode == accounts.PORTFOLIO else "standard"
         for count in (MOST, MOST + 1):
