@@ -166,6 +166,9 @@ def level_edge(machine: Machine, draw, market: int) -> VolReport:
         return _edge_of_shape(machine, draw, market)
     at = machine.chain.timestamp + 200
     expiry = machine.world.series.live(at + 1)[0] + draw.choice((0, 1, draw.integer(2, 390))) * DAY
+    if draw.chance(10):
+        skew, curvature = draw.choice((1, -1)) * (MAX_SKEW + draw.choice((0, 1))), MAX_CURVATURE
+        return VolReport(market, expiry, 500_000, skew, curvature + draw.choice((0, 1)), at)
     skew, curvature = draw.integer(-2_500_000, 2_500_000), draw.choice((0, between(draw, 10_000, 4_000_000)))
     atm = _most(lambda level: check_smile(level, skew, curvature, expiry - at), MAX_ATM) + draw.choice((0, 1))
     return VolReport(market, expiry, max(atm, 1), skew, curvature, at)

@@ -39,6 +39,8 @@ from margincall.model.instrument import (
     Instrument,
     log_code,
 )
+from margincall.model.margin import initial_up, maintenance_up
+from margincall.model.markets import Market, Terms, Tier
 from margincall.model.surface import VolReport
 from margincall.protocol.deploy import fees_tuple, rules_tuple
 from margincall.protocol.orders import Report
@@ -231,15 +233,17 @@ def _gone(machine: Machine) -> None:
 
 
 def _many(machine: Machine) -> None:
-    """Spot of as many underlyings as an account may have, and one more: judged, or refused by name."""
+    """Spot of as many underlyings as an account may have, and one more: judged, or refused by name. The
+    ninth market has a rate of its own, and terms whose every number is odd."""
     protocol, chain = machine.protocol, machine.chain
     known, feed = machine.twin.markets[1], protocol.feed.address
     more = range(len(MARKETS) + 1, MOST + 2)
-    calls = []
+    calls, odd = [], _odd(known.terms)
     for market in more:
+        terms = odd if market > MOST else known.terms
         calls.append((protocol.markets, ("set_rules", market, rules_tuple(feed, known.rules))))
-        terms = fees_tuple(known.terms), list(known.terms.tiers)
-        calls.append((protocol.markets, ("set_terms", market, *terms)))
+        packed = fees_tuple(terms), list(terms.tiers)
+        calls.append((protocol.markets, ("set_terms", market, *packed)))
         calls.append((protocol.portfolio, ("set_risk_terms", market, (32, 48, 0, 0))))
     asking.by_owner(machine, *calls)
     at = chain.timestamp + 1
@@ -252,6 +256,13 @@ def _many(machine: Machine) -> None:
     protocol.markets.send(chain.accounts[0], "update_prices", feed, payload, at=at)
     rates = [protocol.markets.call("last_price", market)[-1] for market in (1, MOST, MOST + 1)]
     machine.need("I-14", rates[0] == rates[1] < rates[2], lambda: rates)
+    for edge in (*(tier.lower for tier in odd.tiers), 10**11):
+        for more in (0, 1, 2):
+            size = edge * NOTIONAL_SCALE // known.mark + more
+            last = Market(MOST + 1, known.rules, odd)
+            wanted = (initial_up(last, size * known.mark), maintenance_up(last, size * known.mark))
+            seen = probe.engine_margin(protocol.markets, 0, ((MOST + 1, size, 0),))
+            machine.need("I-14", seen[1:3] == wanted, lambda n=size, s=seen, w=wanted: (n, s, w))
     for engine, mode in ((protocol.portfolio, accounts.PORTFOLIO), (protocol.standard, accounts.CROSS)):
         name = "portfolio" if mode == accounts.PORTFOLIO else "standard"
         for count in (MOST, MOST + 1):
@@ -261,3 +272,8 @@ def _many(machine: Machine) -> None:
             refused = f"{name}: too many underlyings"
             fine = seen == refused if count > MOST else not isinstance(seen, str)
             machine.need("I-14", fine, lambda c=count, s=seen: (c, s))
+
+
+def _odd(terms: Terms) -> Terms:
+    tiers = tuple(Tier(tier.lower and tier.lower | 1, tier.imf | 1, tier.mmf | 1) for tier in terms.tiers)
+    return terms._replace(tiers=tiers, band=terms.band | 1, min_notional=terms.min_notional | 1)
