@@ -12,12 +12,13 @@ from margincall.audit.properties import probe
 from margincall.audit.properties.portfolio import dust, errors_of, payoff, segments
 from margincall.audit.world import MARKETS
 from margincall.model import Refused, portfolio
-from margincall.model.arithmetic import PPM
+from margincall.model.arithmetic import NOTIONAL_SCALE, PPM
 from margincall.model.book import PUT_FLAG, Segment, merge, pack
 from margincall.model.instrument import (
     CALL,
     CONTRACT,
     FUTURE,
+    MAX_CODE,
     PERP,
     PUT,
     SPOT,
@@ -90,6 +91,19 @@ def i_04_books(machine: Machine, draw) -> None:
         machine.need("I-04", total >= -errors - 4 * len(books), (total, errors))
 
 
+def _whole_contracts(risk, one: list[int], other: list[int]) -> int:
+    """Money: what rounding to whole contracts makes of calls bought that both books have and that fade near
+    an end of the curve, at most: two contracts of each at the mark."""
+    lanes = [{(s.key, name) for s in segments(words) for name, _ in s.lanes} for words in (one, other)]
+    total = 0
+    for (market, _), name in lanes[0] & lanes[1]:
+        price = risk.prices[market]
+        at = portfolio.position(portfolio.log_code(price), name & MAX_CODE)
+        if portfolio.beyond_of(at) > 0:
+            total += -(-2 * CONTRACT * price // NOTIONAL_SCALE)
+    return total
+
+
 def i_30(machine: Machine, draw) -> None:
     """R(A+B) <= R(A) + R(B); R <= sum of standalone worsts; only bought options: R <= value
 
@@ -116,14 +130,15 @@ def i_30(machine: Machine, draw) -> None:
         both[m] = [old[0] + size, old[1] + entry]
     joined = _asked(machine, tuple((m, q, e) for m, (q, e) in both.items() if q or e), words, risk)
     calm = not any(_settles(machine, segment) for segment in segments(words))
+    whole = slack + _whole_contracts(risk, *(part[1] for part in apart))
     found = [_asked(machine, p, part[1], risk) for p, part in zip(held, apart, strict=True)]
     errors = sum(errors_of(portfolio.exposures(*part, risk)) for part in apart)
     for name in ("initial", "maintenance"):
         health = joined.equity - getattr(joined, name)
         asked = sum(getattr(each, name) for each in found)
         apart_health = sum(each.equity for each in found) - asked
-        machine.need("I-30", health >= apart_health - slack or not calm, (joined, found))
-        enough = getattr(joined, name) <= asked + errors + slack
+        machine.need("I-30", health >= apart_health - whole or not calm, (joined, found))
+        enough = getattr(joined, name) <= asked + errors + whole
         machine.need("I-30", enough or not calm, (joined, found, errors))
     nets = portfolio.exposures(*apart[0], risk)
     alone = sum(
