@@ -37,6 +37,7 @@ OF_PERPS = (
     Run("wide", 14, 160, "shortfalls"),
     Run("portfolio", 15, 200, "book slices"),
     Run("portfolio", 16, 200, "expiry"),
+    Run("thin", 17, 300, "shortfalls"),
 )
 
 

@@ -87,7 +87,7 @@ def _of_perps(machine: Machine, account: int) -> None:
         wanted = liquidation_price(twin, now, account, market)
         exists, price = lens.call("liquidation_price", account, market)
         # But for the rounding of values, of which a unit is a long way of a small position's price.
-        near = abs(price - (wanted or 0)) <= 4 + 4 * NOTIONAL_SCALE // abs(twin.size(account, market))
+        near = abs(price - (wanted or 0)) <= 4 * NOTIONAL_SCALE // abs(twin.size(account, market))
         machine.need("I-13", exists == (wanted is not None) and near, lambda w=wanted, p=price: (w, p))
 
 
@@ -165,6 +165,8 @@ def _largest(machine: Machine, draw) -> None:
                 return  # a price or curve is stale, or the book is full
             if not 0 < lots + more < MAX_SIZE or (more and id != market):
                 return
+            if lots * twin.markets[market].mark > 10**15 * NOTIONAL_SCALE:
+                return  # more than the maker's money can answer for
             sign = 1 if buys else -1
             make = machine.book.make(Order(maker, id, -sign * (lots + more), mark))
             take = machine.book.make(Order(account, id, sign * (lots + more), MAX_PRICE if buys else 0))
