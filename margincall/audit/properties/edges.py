@@ -12,7 +12,7 @@ from margincall.audit.operations import expiries, prices
 from margincall.audit.properties import asking, drawn, probe
 from margincall.audit.properties.asking import answer
 from margincall.audit.properties.differential import check_shapes, i_14_pricing, level_edge
-from margincall.audit.properties.views import check_observed, check_words
+from margincall.audit.properties.views import check_explanation, check_observed, check_words
 from margincall.audit.world import MARKETS
 from margincall.model import accounts
 from margincall.model.arithmetic import NOTIONAL_SCALE
@@ -32,6 +32,7 @@ from margincall.model.instrument import (
     CONTRACT,
     DAY,
     FUTURE,
+    MAX_CODE,
     PUT,
     SPOT,
     STRIKE_UNIT,
@@ -45,6 +46,10 @@ from margincall.model.surface import VolReport
 from margincall.protocol.deploy import fees_tuple, rules_tuple
 from margincall.protocol.orders import Report
 
+STEPS = (-8, -6, -4, -3, -2, -1, 0, 1, 2, 3, 4, 6, 8)
+"""Moves of the scenarios, in steps of 5 %."""
+STEP = 2**16
+"""Log codes of a step: two of them are portfolio.FADE."""
 MOST = 8
 """Underlyings of one account."""
 
@@ -61,6 +66,7 @@ def i_14_edges(machine: Machine, draw) -> None:
     with probe.undone(machine, "I-14"):
         probe.quiet_prices(machine)
         _full(machine)
+    _shapes(machine)
     with probe.undone(machine, "I-14"):
         _window(machine, own)
     with probe.undone(machine, "I-14"):
@@ -147,6 +153,29 @@ def _many_lanes(machine: Machine, series: list[int], count: int) -> list[int]:
 
 def _far(machine: Machine, market: int, i: int) -> int:
     return log_code(machine.twin.markets[market].mark) + (i - 64) * 3_000
+
+
+def _shapes(machine: Machine) -> None:
+    """Butterflies sold and straddles bought, whose worst is any one of the moves, the unmoved among them."""
+    now = machine.chain.timestamp
+    for market, expiry in product(MARKETS, machine.world.series.live(now + 1)[-2:]):
+        if isinstance(answer(machine.twin.options.usable, market, expiry, now), str):
+            continue
+        spot = log_code(machine.twin.markets[market].mark)
+        for steps in STEPS:
+            middle, many = spot + steps * STEP, 10**7
+            lanes = [[middle + i * STEP, (2 if i == 0 else -1) * many] for i in (-1, 0, 1)]
+            _shape(machine, Segment(market, expiry, lanes=lanes))
+        straddle = Segment(market, expiry, -(10**7) * CONTRACT, 0, [[spot, 2 * 10**7]])
+        _shape(machine, straddle)
+
+
+def _shape(machine: Machine, segment: Segment) -> None:
+    if any(not 0 < code <= MAX_CODE for code, _ in segment.lanes):
+        return
+    for mode in (accounts.PORTFOLIO, accounts.CROSS):
+        drawn.judged(machine, mode, 0, (), pack([segment]))
+    check_explanation(machine, 0, (), pack([segment]))
 
 
 def _window(machine: Machine, own: RandomDraw) -> None:

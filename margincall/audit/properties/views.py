@@ -124,6 +124,11 @@ def check_words(machine: Machine, draw) -> None:
     if not words or any(not _is_told(machine, segment) for segment in unpack(words)):
         return
     positions, cash = drawn.any_perps(machine, draw), draw.choice((0, -1, 10**9))
+    check_explanation(machine, cash, positions, words)
+
+
+def check_explanation(machine: Machine, cash: int, positions: tuple, words: list[int]) -> None:
+    """The explanation of an account that nobody has."""
     header = accounts.pack_header(cash, len(positions), accounts.PORTFOLIO, len(words))
     account = header, [*accounts.pack_words(positions), *words]
     call = machine.protocol.portfolio_lens.call
