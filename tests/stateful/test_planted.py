@@ -1,9 +1,9 @@
 """The property machine notices planted bugs: rows of every family of the catalogue (all of them: `margincall
-audit mutants --catalogue`), and at least 45 of fifty generic mutants."""
+audit mutants --catalogue`), and nine in ten of fifty generic mutants."""
 
 import pytest
 
-from margincall.audit.mutants import campaign
+from margincall.audit.mutants import campaign, verdict
 from margincall.audit.mutants.campaign import examine_row
 from margincall.audit.mutants.catalogue import rows
 
@@ -30,7 +30,7 @@ PART = (
     "TOK-1",
     "INI-3",
 )
-GENERIC, BAR = 50, 45
+GENERIC, BAR = 50, 90  # per cent of those that nobody found to be equivalent
 
 
 @pytest.mark.parametrize("row", [row for row in rows() if row.id in PART], ids=lambda row: row.id)
@@ -41,8 +41,10 @@ def test_a_planted_bug_is_noticed(row):
 
 def test_generic_mutants_are_noticed(tmp_path):
     found = campaign.run(GENERIC, 1, 2, path=tmp_path / "generic.jsonl")
-    counted = [r for r in found if r["status"] in (campaign.KILLED, campaign.SURVIVED)]
-    assert len(counted) >= GENERIC
-    killed = [r for r in counted if r["status"] == campaign.KILLED]
+    examined = [r for r in found if r["status"] in (campaign.KILLED, campaign.SURVIVED)]
+    assert len(examined) >= GENERIC
+    known, _ = verdict.reviewed()
+    killed = [r for r in examined if r["status"] == campaign.KILLED]
+    counted = killed + [r for r in examined if r not in killed and not verdict.reason_of(r, known)]
     survivors = [(r["file"], r["line"], r["old"], r["new"]) for r in counted if r not in killed]
-    assert len(killed) >= len(counted) * BAR // GENERIC, survivors
+    assert len(killed) * 100 >= len(counted) * BAR, survivors
