@@ -159,6 +159,7 @@ def payout(
     debit = ceil_div(paid, world.scale)
 
     def apply(now: int) -> int:
+        mode = twin.modes.get(root)
         done = model_withdraw(twin, now, root, paid) if kind == "withdraw" else model_close(twin, root)
         # The token moves last: what it refuses undoes everything.
         refused = None
@@ -166,6 +167,8 @@ def payout(
             refused = transfer_refusal(machine, world.house.address, receiver, False, paid)
         if refused:
             twin.cash[root] = twin.cash.get(root, 0) + done
+            if mode is not None:
+                twin.modes[root] = mode
             raise Refused(refused)
         return done
 

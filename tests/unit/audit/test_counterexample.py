@@ -10,11 +10,12 @@ from margincall.audit import counterexample, history, properties, running, shrin
 from margincall.audit.draw import RandomDraw
 from margincall.audit.machine import Machine, Violation
 from margincall.audit.narration import Narrator
-from margincall.audit.operations import prices, strangers
+from margincall.audit.operations import money, prices, strangers
 from margincall.audit.running import Plan, run
 from margincall.audit.settings import SETTINGS
 from margincall.chain import Reverted
 from margincall.cli import main
+from margincall.model import Refused
 from margincall.protocol.artifacts import CONTRACTS
 
 LINE = '    assert equity >= convert(initial, int256), "margin: below initial"\n'
@@ -140,3 +141,16 @@ def test_a_stride_of_prices_is_no_outage():
         machine.do(prices.stride(machine, draw))
         now = machine.chain.timestamp
         assert not any(market.in_grace(now) for market in machine.twin.markets.values())
+
+
+def test_an_account_that_cannot_be_paid_out_keeps_its_mode():
+    machine = Machine(SETTINGS["portfolio"])
+    root = next(one for one in machine.world.roots if machine.twin.modes.get(one))
+    owner = machine.world.owner(root).address
+    machine.world.held = 0  # what the twin believes that the clearinghouse has
+    twin = machine.twin
+    kept = dict(twin.cash), dict(twin.modes)
+    action = money.payout(machine, "close_account", root, owner, None, None)
+    with pytest.raises(Refused, match="exceeds balance"):
+        action.twin(machine.chain.timestamp + 1)
+    assert (twin.cash, twin.modes) == kept
