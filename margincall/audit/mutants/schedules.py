@@ -37,7 +37,7 @@ OF_PERPS = (
     Run("wide", 14, 160, "shortfalls"),
     Run("portfolio", 15, 200, "book slices"),
     Run("portfolio", 16, 200, "expiry"),
-    Run("thin", 17, 300, "shortfalls"),
+    Run("thin", 32, 260, "shortfalls"),
 )
 
 
@@ -70,15 +70,20 @@ def of_row(row: Row) -> tuple[Run, ...]:
 
 @cache
 def homes(file: str, function: str) -> tuple[str, ...]:
-    """Deployed contracts that use a function (or constant) of a file: the smallest that acts first, those
-    that are only looked at last."""
+    """Deployed contracts that use a function (or constant) of a file: its namesake or the
+    smallest that acts first, those that are only looked at last."""
     names = holders()[file]
     stem = file.rpartition("/")[2].removesuffix(".vy")
     if stem in names:
         return (stem,)
     wanted = [f"{stem}.{one}" for one in (*_reached_from(file, function), "__interface__")]
     used = [name for name in names if _mentions(name, file, wanted)]
-    return tuple(sorted(used or names, key=lambda name: (name in VIEWS, len(artifact(name).bytecode))))
+    namesake = next((name for name in names if name.lower() == stem), None)
+
+    def place(name: str) -> tuple:
+        return name in VIEWS, name != namesake, len(artifact(name).bytecode)
+
+    return tuple(sorted(used or names, key=place))
 
 
 def _mentions(name: str, file: str, wanted: list[str]) -> bool:

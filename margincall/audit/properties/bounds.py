@@ -8,13 +8,14 @@ from collections.abc import Iterator
 from margincall.audit.machine import Machine
 from margincall.audit.operations import prices, trades
 from margincall.audit.properties import asking, probe
-from margincall.audit.properties.asking import Asked
+from margincall.audit.properties.asking import Asked, reason_of
 from margincall.audit.world import MARKETS
 from margincall.chain.base import Reverted
 from margincall.chain.embedded import ZERO as NOBODY
 from margincall.model import accounts
 from margincall.model.arithmetic import MAX_PRICE, NOTIONAL_SCALE, PPM
-from margincall.protocol.deploy import LIQUIDATION_DOOR, SOURCE_DOOR, TRADE_DOOR
+from margincall.model.markets import check_cover, check_ramp, check_terms
+from margincall.protocol.deploy import LIQUIDATION_DOOR, SOURCE_DOOR, TRADE_DOOR, fees_tuple
 from margincall.protocol.orders import Order, Report
 
 MAX_MONEY_MOVED = 2**96  # exclusive
@@ -30,6 +31,9 @@ def i_14_bounds(machine: Machine, draw) -> None:
         _filled(machine)
         _reports(machine)
         _orders(machine)
+    for market in MARKETS:
+        with probe.undone(machine, "I-14"):
+            _large_fees(machine, market)
 
 
 def _constructors(machine: Machine) -> None:
@@ -159,6 +163,36 @@ def _reports(machine: Machine) -> None:
         seen = asking.answer(feed.call, "fetch", payload)
         seen = seen if isinstance(seen, str) else ""
         machine.need("I-14", seen == wanted, lambda m=market, s=seen, w=wanted: (m, s, w))
+
+
+def _large_fees(machine: Machine, market: int) -> None:
+    """Trades under fees of more than 15 bits, the larger one the maker's, at the band's ends and beyond."""
+    known, fee = machine.twin.markets[market], 33_000
+    apart, tiers = fee + known.terms.penalty, []
+    for tier in known.terms.tiers:
+        mmf = max(tier.mmf, fee + 1)
+        tiers.append(tier._replace(mmf=mmf, imf=max(tier.imf, mmf + apart)))
+    terms = known.terms._replace(
+        maker_fee=fee,
+        taker_fee=fee - 100,
+        tiers=tuple(tiers),
+        min_notional=known.terms.min_notional | 1,
+        status=1,
+    )
+    refused = reason_of(check_terms, terms) or reason_of(check_cover, known.rules, terms)
+    if refused or reason_of(check_ramp, known.terms, terms):
+        return  # by more than one change may raise maintenance
+    call = ("set_terms", market, fees_tuple(terms), list(terms.tiers))
+    asking.by_owner(machine, (machine.protocol.markets, call))
+    known.set_terms(terms)
+    probe.open_doors(machine)
+    probe.quiet_prices(machine)
+    maker, taker = probe.newcomer(machine, 10**7), probe.newcomer(machine, 10**7, 1)
+    lots = 2 * terms.min_notional * NOTIONAL_SCALE // known.mark + 1
+    away = known.mark * terms.band // PPM
+    for price in (known.mark, known.mark + away, known.mark + away + 1, known.mark - away - 1):
+        orders = Order(maker, market, -lots, price), Order(taker, market, lots, MAX_PRICE)
+        machine.do(trades.settle(machine, *map(machine.book.make, orders), lots))
 
 
 def _orders(machine: Machine) -> None:

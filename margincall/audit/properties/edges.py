@@ -3,12 +3,13 @@ the instants at which a settlement's average begins and a series is gone. Draws 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 from itertools import product
 
 from margincall.audit.draw import RandomDraw
 from margincall.audit.machine import Machine
-from margincall.audit.operations import expiries, prices
+from margincall.audit.operations import expiries, options, prices
 from margincall.audit.properties import asking, drawn, probe
 from margincall.audit.properties.asking import answer
 from margincall.audit.properties.differential import check_shapes, i_14_pricing, level_edge
@@ -44,7 +45,7 @@ from margincall.model.margin import initial_up, maintenance_up
 from margincall.model.markets import Market, Terms, Tier
 from margincall.model.surface import VolReport
 from margincall.protocol.deploy import fees_tuple, rules_tuple
-from margincall.protocol.orders import Report
+from margincall.protocol.orders import Order, Report
 
 STEPS = (-8, -6, -4, -3, -2, -1, 0, 1, 2, 3, 4, 6, 8)
 """Moves of the scenarios, in steps of 5 %."""
@@ -124,8 +125,8 @@ def _full(machine: Machine) -> None:
     series = (usable or live)[:2]
     new = pack([Segment(3, series[0], lanes=[[_far(machine, 3, 200), 1]])])
     future = pack([Segment(3, series[-1], CONTRACT)])
-    for options in (MAX_POSITIONS - 2, MAX_POSITIONS - 1, MAX_POSITIONS):
-        words = _many_lanes(machine, series, options)
+    for count in (MAX_POSITIONS - 2, MAX_POSITIONS - 1, MAX_POSITIONS):
+        words = _many_lanes(machine, series, count)
         segments = unpack(words)
         half = pack([Segment(*segments[0].key, lanes=[list(segments[0].lanes[0])])])
         for other in (new, future, pack([*unpack(future), *unpack(new)][::-1]), half):
@@ -182,16 +183,24 @@ def _window(machine: Machine, own: RandomDraw) -> None:
     """The second before a settlement's average begins, that second, and some of it seen."""
     start = machine.world.series.live(machine.chain.timestamp + 60)[0] - WINDOW
     expiry = start + WINDOW
-    seconds = start - 8 - machine.chain.timestamp
+    grace = max(known.rules.grace for known in machine.twin.markets.values())
+    seconds = start - 14 - grace - machine.chain.timestamp
     if seconds < 1:
         return
     marks = {market: known.mark for market, known in machine.twin.markets.items()}
     machine.do(prices.report(machine, marks, seconds))
+    machine.do(prices.report(machine, marks, grace))  # the silence before was an outage
     machine.do(expiries.same_vols(machine))
     for market in MARKETS:
         machine.do(expiries.refresh_of(machine, market, expiry))
+    trade = _future(machine, expiry)
+    trade(reduce_only=(True, False))
+    trade(reduce_only=(False, True))
     while machine.chain.timestamp < start + 2:
-        machine.do(prices.again(machine))
+        if machine.chain.timestamp < start - 3:
+            machine.do(prices.again(machine))
+        else:
+            trade()
         if machine.chain.timestamp >= start - 1:
             drawn.look(machine, own, 1)
             check_words(machine, own)
@@ -204,6 +213,22 @@ def _window(machine: Machine, own: RandomDraw) -> None:
     drawn.look(machine, own, 2)
     check_words(machine, own)
     _hedged(machine, expiry)
+
+
+def _future(machine: Machine, expiry: int) -> Callable:
+    """Trades of two newcomers in a dated future, the maker sells."""
+    pair, known = (probe.newcomer(machine, 10**7), probe.newcomer(machine, 10**7, 1)), machine.twin.markets[1]
+    lots = (2 * known.terms.min_notional * NOTIONAL_SCALE // known.mark // CONTRACT + 1) * CONTRACT
+    id = Instrument(1, FUTURE, expiry).id
+
+    def trade(reduce_only: tuple[bool, bool] = (False, False)) -> None:
+        orders = [
+            Order(root, id, sign * lots, known.mark, reduce_only=only)
+            for root, sign, only in zip(pair, (-1, 1), reduce_only, strict=True)
+        ]
+        machine.do(options.settle(machine, *map(machine.book.make, orders), lots))
+
+    return trade
 
 
 def _hedged(machine: Machine, expiry: int) -> None:

@@ -63,6 +63,20 @@ AT_THE_ENDS = {
         "assert source != target,",
     ),
     "a fee at its greatest": ("bounds", "Exchange", "Exchange.vy", "rate <= max_rate", "rate < max_rate"),
+    "a large fee": (
+        "bounds",
+        "Exchange",
+        "margin/terms.vy",
+        "return word & (2**16 - 1)",
+        "return word & (2**15 - 1)",
+    ),
+    "the second before a window": (
+        "edges",
+        "Exchange",
+        "Exchange.vy",
+        "SETTLING: constant(uint256) = 1_800",
+        "SETTLING: constant(uint256) = 1_801",
+    ),
     "a market's id": (
         "bounds",
         "SignedFeed",
