@@ -67,7 +67,7 @@ def i_14_edges(machine: Machine, draw) -> None:
     with probe.undone(machine, "I-14"):
         probe.quiet_prices(machine)
         _full(machine)
-    _shapes(machine)
+        _shapes(machine)
     with probe.undone(machine, "I-14"):
         _window(machine, own)
     with probe.undone(machine, "I-14"):

@@ -5,6 +5,7 @@ import pytest
 from margincall.audit.draw import RandomDraw
 from margincall.audit.machine import Machine, Violation
 from margincall.audit.mutants.planting import Change, compiled, planted
+from margincall.audit.operations import money
 from margincall.audit.properties import run_sometimes
 from margincall.audit.settings import SETTINGS
 
@@ -137,3 +138,15 @@ def test_a_change_is_noticed(name):
     change, contract = BITES[name]
     with pytest.raises(Violation, match="I-1[34]: "):
         look(name, compiled(planted([change]), [contract]))
+
+
+@pytest.mark.parametrize("name", [name for name in BITES if name.startswith("i_14")])
+def test_stale_prices_stop_no_check(name):
+    machine = Machine(SETTINGS["portfolio"], {})
+    draw = RandomDraw(2)
+    while machine.steps < 20:
+        machine.step(draw)
+    payment = money.deposit_of(machine, machine.world.roots[0], 10**6)
+    machine.do(payment._replace(seconds=machine.twin.max_age + 30))  # nobody says what anything costs
+    assert not machine.fresh(machine.chain.timestamp)
+    run_sometimes(name, machine, draw)
