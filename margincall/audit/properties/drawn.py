@@ -11,7 +11,7 @@ from margincall.audit.world import MARKETS
 from margincall.chain.base import Reverted
 from margincall.model import accounts
 from margincall.model.arithmetic import MAX_ENTRY
-from margincall.model.book import MAX_FORWARD, MAX_GROSS, MAX_MONEY, PUT_FLAG, Segment, merge, pack
+from margincall.model.book import MAX_FORWARD, MAX_GROSS, MAX_MONEY, PUT_FLAG, Segment, merge, pack, unpack
 from margincall.model.curves import Curve, place
 from margincall.model.instrument import CONTRACT, DAY, LONGEST, MAX_CODE, STRIKE_UNIT, Instrument, log_code
 from margincall.model.portfolio import FADE, FIRST, LAST, NEAR
@@ -197,10 +197,26 @@ def _arithmetic(machine: Machine, draw, words: list[int]) -> None:
     highest = 2**40 // STRIKE_UNIT * STRIKE_UNIT
     mark = machine.twin.markets[market].mark // STRIKE_UNIT * STRIKE_UNIT
     prices = (0, STRIKE_UNIT, mark, mark, mark * 9 // 10 // STRIKE_UNIT * STRIKE_UNIT, mark + 1, highest)
+    words = _on_grid(machine, words)
     for price in (draw.choice(prices), draw.choice((highest + STRIKE_UNIT, mark))):
         call = draw.choice((market, market, 0)), draw.choice((*live, *live, 0)), price
         seen = answer(book.call, "payoff", words, *call)
         same(machine, seen, answer(grid.payoff, words, *call), ("payoff", words, call))
+
+
+def _on_grid(machine: Machine, words: list[int]) -> list[int]:
+    """The book with the codes that strikes of the grid have: by them a pay-off tells which calls are in the
+    money, and Book takes no others."""
+    segments = unpack(words)
+    for segment in segments:
+        lanes = {}
+        for name, size in segment.lanes:
+            strike = machine.twin.options.grid.strike(segment.market, name & MAX_CODE)
+            code = answer(log_code, strike) if strike else ""
+            if not isinstance(code, str):
+                lanes.setdefault(code | name & PUT_FLAG, size)
+        segment.lanes = [list(lane) for lane in lanes.items()]
+    return pack([segment for segment in segments if not segment.is_empty])
 
 
 def _bound(machine: Machine, draw) -> Segment:
