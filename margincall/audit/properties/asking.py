@@ -95,6 +95,18 @@ def answer(ask: Callable, *args, **kwargs):
         return error.reason
 
 
+def refusal(machine: Machine, act: Callable, *args, **kwargs) -> str:
+    """Why the chain refuses a transaction or deployment, which is undone; "" when it does not."""
+    mark = machine.chain.snapshot()
+    try:
+        act(*args, **kwargs)
+    except Reverted as error:
+        return error.reason
+    finally:
+        machine.chain.revert(mark)
+    return ""
+
+
 def reason_of(check: Callable, *args) -> str:
     """Why the model refuses; "" when it does not."""
     try:

@@ -10,10 +10,9 @@ from margincall.audit.operations import prices, trades
 from margincall.audit.properties import asking, probe
 from margincall.audit.properties.asking import Asked, reason_of
 from margincall.audit.world import MARKETS
-from margincall.chain.base import Reverted
 from margincall.chain.embedded import ZERO as NOBODY
 from margincall.model import accounts
-from margincall.model.arithmetic import MAX_PRICE, NOTIONAL_SCALE, PPM
+from margincall.model.arithmetic import MAX_MARKET, MAX_PRICE, NOTIONAL_SCALE, PPM
 from margincall.model.markets import check_cover, check_ramp, check_terms
 from margincall.protocol.deploy import LIQUIDATION_DOOR, SOURCE_DOOR, TRADE_DOOR, fees_tuple
 from margincall.protocol.orders import Order, Report
@@ -69,14 +68,8 @@ def _constructors(machine: Machine) -> None:
         ("SignedFeed", ([signer, signer], 1), "feed: signer unchanged"),
     )
     for name, arguments, refused in asked:
-        mark = chain.snapshot()
-        try:
-            chain.deploy(protocol.contracts[name].artifact, *arguments, sender=chain.accounts[0])
-            seen = ""
-        except Reverted as error:
-            seen = error.reason
-        finally:
-            chain.revert(mark)
+        made = protocol.contracts[name].artifact
+        seen = asking.refusal(machine, chain.deploy, made, *arguments, sender=chain.accounts[0])
         machine.need("I-14", seen == refused, lambda n=name, a=arguments, s=seen, r=refused: (n, a, s, r))
 
 
@@ -151,8 +144,8 @@ def _reports(machine: Machine) -> None:
     id, bound, most = "feed: market id", "feed: price bound", MAX_PRICE
     for market, mark, index, wanted in (
         (0, 1, 1, id),
-        (64, 1, 1, id),
-        (63, 1, 1, ""),
+        (MAX_MARKET + 1, 1, 1, id),
+        (MAX_MARKET, 1, 1, ""),
         (1, most, most, ""),
         (1, most + 1, 1, bound),
         (1, 1, most + 1, bound),
@@ -211,12 +204,5 @@ def _orders(machine: Machine) -> None:
     for account, margin in ((taker, 1), (accounts.vault(taker, market), MAX_MONEY_MOVED)):
         made = book.make(makes), book.make(takes._replace(account=account, margin=margin))
         fill = (made[0].order, made[1].order, lots, made[0].signature, made[1].signature)
-        mark = machine.chain.snapshot()
-        try:
-            exchange.send(machine.chain.accounts[0], "settle", [fill])
-            seen = ""
-        except Reverted as error:
-            seen = error.reason
-        finally:
-            machine.chain.revert(mark)
+        seen = asking.refusal(machine, exchange.send, machine.chain.accounts[0], "settle", [fill])
         machine.need("I-14", seen == "order: margin needs a vault", lambda a=account, s=seen: (hex(a), s))

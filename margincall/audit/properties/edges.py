@@ -43,6 +43,7 @@ from margincall.model.instrument import (
 )
 from margincall.model.margin import initial_up, maintenance_up
 from margincall.model.markets import Market, Terms, Tier
+from margincall.model.portfolio import MAX_UNDERLYINGS
 from margincall.model.surface import VolReport
 from margincall.protocol.deploy import fees_tuple, rules_tuple
 from margincall.protocol.orders import Order, Report
@@ -51,8 +52,6 @@ STEPS = (-8, -6, -4, -3, -2, -1, 0, 1, 2, 3, 4, 6, 8)
 """Moves of the scenarios, in steps of 5 %."""
 STEP = 2**16
 """Log codes of a step: two of them are portfolio.FADE."""
-MOST = 8
-"""Underlyings of one account."""
 
 
 def i_14_edges(machine: Machine, draw) -> None:
@@ -291,10 +290,10 @@ def _many(machine: Machine) -> None:
     ninth market has a rate of its own, and terms whose every number is odd."""
     protocol, chain = machine.protocol, machine.chain
     known, feed = machine.twin.markets[1], protocol.feed.address
-    more = range(len(MARKETS) + 1, MOST + 2)
+    more = range(len(MARKETS) + 1, MAX_UNDERLYINGS + 2)
     calls, odd = [], _odd(known.terms)
     for market in more:
-        terms = odd if market > MOST else known.terms
+        terms = odd if market > MAX_UNDERLYINGS else known.terms
         calls.append((protocol.markets, ("set_rules", market, rules_tuple(feed, known.rules))))
         packed = fees_tuple(terms), list(terms.tiers)
         calls.append((protocol.markets, ("set_terms", market, *packed)))
@@ -304,27 +303,30 @@ def _many(machine: Machine) -> None:
     marks = dict.fromkeys(more, known.mark)
     marks |= {market: machine.twin.markets[market].mark for market in MARKETS}
     # Of one mark and one set of rules: the last one's index alone tells of another rate.
-    indexes = marks | {MOST + 1: known.mark * 9 // 10}
+    indexes = marks | {MAX_UNDERLYINGS + 1: known.mark * 9 // 10}
     reports = [Report(market, marks[market], indexes[market], at) for market in marks]
     payload = machine.world.payload(reports)
     protocol.markets.send(chain.accounts[0], "update_prices", feed, payload, at=at)
-    rates = [protocol.markets.call("last_price", market)[-1] for market in (1, MOST, MOST + 1)]
+    rates = [
+        protocol.markets.call("last_price", market)[-1]
+        for market in (1, MAX_UNDERLYINGS, MAX_UNDERLYINGS + 1)
+    ]
     machine.need("I-14", rates[0] == rates[1] < rates[2], lambda: rates)
+    last = Market(MAX_UNDERLYINGS + 1, known.rules, odd)
     for edge in (*(tier.lower for tier in odd.tiers), 10**11):
-        for more in (0, 1, 2):
-            size = edge * NOTIONAL_SCALE // known.mark + more
-            last = Market(MOST + 1, known.rules, odd)
+        for beyond in (0, 1, 2):
+            size = edge * NOTIONAL_SCALE // known.mark + beyond
             wanted = (initial_up(last, size * known.mark), maintenance_up(last, size * known.mark))
-            seen = probe.engine_margin(protocol.markets, 0, ((MOST + 1, size, 0),))
+            seen = probe.engine_margin(protocol.markets, 0, ((MAX_UNDERLYINGS + 1, size, 0),))
             machine.need("I-14", seen[1:3] == wanted, lambda n=size, s=seen, w=wanted: (n, s, w))
     for engine, mode in ((protocol.portfolio, accounts.PORTFOLIO), (protocol.standard, accounts.CROSS)):
         name = "portfolio" if mode == accounts.PORTFOLIO else "standard"
-        for count in (MOST, MOST + 1):
+        for count in (MAX_UNDERLYINGS, MAX_UNDERLYINGS + 1):
             words = pack([Segment(market, 0, CONTRACT) for market in range(1, count + 1)])
             header = accounts.pack_header(0, 0, mode, len(words))
             seen = answer(engine.call, "margin", header, words)
             refused = f"{name}: too many underlyings"
-            fine = seen == refused if count > MOST else not isinstance(seen, str)
+            fine = seen == refused if count > MAX_UNDERLYINGS else not isinstance(seen, str)
             machine.need("I-14", fine, lambda c=count, s=seen: (c, s))
 
 
