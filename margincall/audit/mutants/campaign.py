@@ -24,7 +24,8 @@ INVALID, EQUIVALENT, KILLED, SURVIVED = "invalid", "equivalent", "killed", "surv
 
 
 def examine(edit: Edit) -> dict:
-    """One generic mutant: compiled, deployed, hunted with the exact twin and without. A line of RESULTS."""
+    """One generic mutant: compiled, deployed, hunted with the exact twin and without, in one contract after
+    another that uses what it changes, until it is noticed. A line of RESULTS."""
     started = process_time()
     text = (CONTRACTS / edit.file).read_text()
     record = {"key": key_of(edit, text), **edit._asdict(), "contract": "", "status": EQUIVALENT}
@@ -33,24 +34,29 @@ def examine(edit: Edit) -> dict:
         mutated = edit.apply(text)
     except ValueError as error:
         raise PlantError(f"{error}: the contracts changed during the run; start it again") from None
-    with _alarm():
-        try:
-            for home in schedules.homes(edit.file, edit.function)[:3]:
-                if replaced := compiled({edit.file: mutated}, [home]):
-                    record |= {"contract": home, "status": SURVIVED}
-                    break
-        except (CompileError, Overdue) as error:
-            return record | {"status": INVALID, "text": str(error)[:200]}
-    if record["status"] == EQUIVALENT:
-        return record | {"seconds": process_time() - started}
+    for home in schedules.homes(edit.file, edit.function)[:3]:
+        with _alarm():
+            try:
+                replaced = compiled({edit.file: mutated}, [home])
+            except (CompileError, Overdue) as error:
+                return record | {"status": INVALID, "text": str(error)[:200]}
+        if replaced:
+            record |= {"contract": home, "status": SURVIVED} | _verdicts(replaced, edit.file)
+        if record["exact"]:
+            return record | {"status": KILLED, "seconds": round(process_time() - started, 2)}
+    return record | {"seconds": round(process_time() - started, 2)}
+
+
+def _verdicts(replaced: dict, file: str) -> dict:
+    """The first kill with the exact twin, and without."""
+    found: dict = {"exact": None, "observed": None}
     for name, exact in (("exact", True), ("observed", False)):
         with _alarm():
-            kill = hunt(replaced, schedules.runs(edit.file), exact)
-        record[name] = kill and kill._asdict()
+            kill = hunt(replaced, schedules.runs(file), exact)
         if kill is None:
             break  # what the exact twin does not see no other property does: it is checked beside them
-        record["status"] = KILLED
-    return record | {"seconds": round(process_time() - started, 2)}
+        found[name] = kill._asdict()
+    return found
 
 
 def examine_row(row: Row) -> dict:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from margincall.audit.machine import Machine
-from margincall.audit.operations import prices, trades
+from margincall.audit.operations import money, prices, trades
 from margincall.audit.properties import asking, probe
 from margincall.audit.properties.asking import Asked, reason_of
 from margincall.audit.world import MARKETS
@@ -26,10 +26,16 @@ def i_14_bounds(machine: Machine, draw) -> None:
     with probe.undone(machine, "I-14"):
         probe.open_doors(machine)
         probe.quiet_prices(machine)
-        asking.ask(machine, [*_of_users(machine), *_of_doors(machine)])
+        asking.ask(machine, [*_of_users(machine), *_of_doors(machine), *_of_rates(machine)])
         _filled(machine)
         _reports(machine)
         _orders(machine)
+        _rights(machine)
+    for apart in (_interest, _brinks):
+        with probe.undone(machine, "I-14"):
+            probe.open_doors(machine)
+            probe.quiet_prices(machine)
+            apart(machine)
     for market in MARKETS:
         with probe.undone(machine, "I-14"):
             _large_fees(machine, market)
@@ -129,6 +135,15 @@ def _of_doors(machine: Machine) -> Iterator[Asked]:
         yield Asked(house, call, refused, sender=door, before=let_in)
 
 
+def _of_rates(machine: Machine) -> Iterator[Asked]:
+    """Odd rates, and even ones after them."""
+    access = machine.protocol.access
+    odd, even = ("set_rates", 3, 5), ("set_rates", 2, 4)
+    for call, before in ((odd, ()), (even, ((access, odd),))):
+        for view, value in (("insurance_share", call[1]), ("transfer_rate", call[2])):
+            yield Asked(access, call, "", ((view,), value), before=before)
+
+
 def _filled(machine: Machine) -> None:
     """What is left of orders, four of which share a word."""
     call = machine.protocol.exchange.call
@@ -159,8 +174,8 @@ def _reports(machine: Machine) -> None:
 
 
 def _large_fees(machine: Machine, market: int) -> None:
-    """Trades under fees of more than 15 bits, the larger one the maker's, at the band's ends and beyond."""
-    known, fee = machine.twin.markets[market], 33_000
+    """Trades under odd fees of more than 15 bits, the larger the maker's, at the band's ends and beyond."""
+    known, fee = machine.twin.markets[market], 33_001
     apart, tiers = fee + known.terms.penalty, []
     for tier in known.terms.tiers:
         mmf = max(tier.mmf, fee + 1)
@@ -206,3 +221,77 @@ def _orders(machine: Machine) -> None:
         fill = (made[0].order, made[1].order, lots, made[0].signature, made[1].signature)
         seen = asking.refusal(machine, exchange.send, machine.chain.accounts[0], "settle", [fill])
         machine.need("I-14", seen == "order: margin needs a vault", lambda a=account, s=seen: (hex(a), s))
+
+
+def _rights(machine: Machine) -> None:
+    """Of two rights each serves for its own calls alone; of money the smallest unit can be taken out."""
+    world, protocol, access = machine.world, machine.protocol, machine.protocol.access
+    root = probe.newcomer(machine, 100)
+    owner, other = world.owner(root).address, world.owner(world.newcomers[1]).address
+    seen = asking.refusal(machine, world.house.send, owner, "withdraw", root, 1, owner)
+    machine.need("I-14", seen == "", lambda: seen)
+    move = ("move_margin", root, accounts.vault(root, 1), 1)
+    calls = [(protocol.modes, move, "margin: not owner or delegate")]
+    if machine.setting.options:
+        calls.append((protocol.collateral, ("deposit", root, 1, 1), "collateral: not owner"))
+    access.send(owner, "set_delegate", other, 1, 2**40 - 1)  # to trade
+    for target, call, wanted in calls:
+        refused = asking.refusal(machine, target.send, other, *call)
+        machine.need("I-14", refused == wanted, lambda c=call, s=refused, w=wanted: (c, s, w))
+
+
+def _interest(machine: Machine) -> None:
+    """Open interest up to once what insurance has."""
+    known = machine.twin.markets[1]
+    terms = known.terms._replace(oi_multiple=1, status=1)
+    if reason_of(check_ramp, known.terms, terms):
+        return
+    call = ("set_terms", 1, fees_tuple(terms), list(terms.tiers))
+    asking.by_owner(machine, (machine.protocol.markets, call))
+    known.set_terms(terms)
+    probe.quiet_prices(machine)
+    payer = machine.world.actors[0].address
+    held = machine.twin.open_interest.get(1, 0) * known.mark // NOTIONAL_SCALE
+    funds = (held + 5 * terms.min_notional) * machine.world.scale
+    probe.must(machine, "I-14", money.incoming(machine, "fund_insurance", payer, 0, funds))
+    for i in range(2):
+        probe.newcomer(machine, 10**6, i)
+    for part in (3, 1_000):
+        _open(machine, 1, part * terms.min_notional)
+
+
+def _open(machine: Machine, market: int, notional: int) -> bool:
+    """The second newcomer buys of the first."""
+    mark = machine.twin.markets[market].mark
+    lots = notional * NOTIONAL_SCALE // mark + 1
+    maker, taker = machine.world.newcomers[:2]
+    orders = Order(maker, market, -lots, mark), Order(taker, market, lots, mark)
+    return machine.do(trades.settle(machine, *map(machine.book.make, orders), lots)).ok
+
+
+def _brinks(machine: Machine) -> None:
+    """Equity of nothing at all, where no reduction helps; and of the penalty to the unit, where a liquidation
+    still is of a part."""
+    maker, taker, keeper = (probe.newcomer(machine, usd, i) for i, usd in enumerate((10**7, 1_000, 10**7)))
+    known = machine.twin.markets[2]
+    tier = known.terms.tiers[0]
+    if not _open(machine, 2, 700 * 10**6 * PPM // tier.imf):
+        return
+    while machine.margin_of(taker, machine.chain.timestamp).equity > 0:
+        probe.fall(machine, 2)
+    probe.quiet_prices(machine)
+    size, mark = machine.twin.size(taker, 2), known.mark
+    penalty = -(-size * mark * known.terms.penalty // (NOTIONAL_SCALE * PPM))
+    _pay_up_to(machine, taker, 0)
+    orders = Order(taker, 2, -(size // 2), mark, reduce_only=True), Order(maker, 2, size // 2, mark)
+    machine.do(trades.settle(machine, *map(machine.book.make, orders), size // 2))
+    _pay_up_to(machine, taker, penalty)
+    machine.do(trades.take(machine, taker, keeper, 1))
+
+
+def _pay_up_to(machine: Machine, account: int, equity: int) -> None:
+    """A deposit after which equity is this much when the next second begins."""
+    then = machine.margin_of(account, machine.chain.timestamp + 2).equity
+    probe.must(machine, "I-14", money.deposit_of(machine, account, equity - then))
+    seen = machine.margin_of(account, machine.chain.timestamp + 1).equity
+    machine.need("I-14", seen == equity, lambda: (seen, equity))

@@ -9,14 +9,15 @@ from itertools import product
 
 from margincall.audit.draw import RandomDraw
 from margincall.audit.machine import Machine
-from margincall.audit.operations import expiries, options, prices
+from margincall.audit.operations import expiries, options, prices, trades
+from margincall.audit.optionmirror import dial_word
 from margincall.audit.properties import asking, drawn, probe
-from margincall.audit.properties.asking import answer
+from margincall.audit.properties.asking import answer, reason_of
 from margincall.audit.properties.differential import check_shapes, i_14_pricing, level_edge
 from margincall.audit.properties.views import check_explanation, check_observed, check_words
 from margincall.audit.world import MARKETS
 from margincall.model import accounts
-from margincall.model.arithmetic import NOTIONAL_SCALE
+from margincall.model.arithmetic import NOTIONAL_SCALE, PPM
 from margincall.model.book import (
     MAX_FORWARD,
     MAX_GROSS,
@@ -28,6 +29,7 @@ from margincall.model.book import (
     pack,
     unpack,
 )
+from margincall.model.dials import ONE
 from margincall.model.instrument import (
     CALL,
     CONTRACT,
@@ -75,6 +77,14 @@ def i_14_edges(machine: Machine, draw) -> None:
         _gone(machine)
     with probe.undone(machine, "I-14"):
         _many(machine)
+    with probe.undone(machine, "I-14"):
+        _bounded(machine)
+    for mode in (accounts.CROSS, accounts.PORTFOLIO):
+        with probe.undone(machine, "I-14"):
+            _backed(machine, mode)
+    for usd, buys in product((3_000, 5_000), (True, False)):
+        with probe.undone(machine, "I-14"):
+            _largest(machine, usd, buys)
 
 
 def _merged(machine: Machine, words: list[int], other: list[int]) -> None:
@@ -333,3 +343,56 @@ def _many(machine: Machine) -> None:
 def _odd(terms: Terms) -> Terms:
     tiers = tuple(Tier(tier.lower and tier.lower | 1, tier.imf | 1, tier.mmf | 1) for tier in terms.tiers)
     return terms._replace(tiers=tiers, band=terms.band | 1, min_notional=terms.min_notional | 1)
+
+
+def _bounded(machine: Machine) -> None:
+    """The guardian's tightest bounds, and none again."""
+    portfolio, dials = machine.protocol.portfolio, machine.twin.options.dials
+    portfolio.send(machine.world.guardian, "tighten", ONE, 0)
+    dials.tighten(machine.chain.timestamp, ONE, 0)
+    asking.by_owner(machine, (portfolio, ("relax",)))
+    dials.relax(machine.chain.timestamp)
+    seen, wanted = portfolio.call("dial_word"), dial_word(dials)
+    machine.need("I-14", seen == wanted, lambda: (hex(seen), hex(wanted)))
+
+
+def _backed(machine: Machine, mode: int) -> None:
+    """A perp behind which spot stands: liquidated in part, and at equity below its penalty whole."""
+    probe.open_doors(machine)
+    probe.quiet_prices(machine)
+    known, world = machine.twin.markets[1], machine.world
+    maker, victim, keeper = (probe.newcomer(machine, usd, i) for i, usd in enumerate((10**7, 500, 10**7)))
+    if mode != accounts.CROSS and not machine.do(options.to_mode(machine, victim, mode)).ok:
+        return
+    held = 1_000 * 10**6 * NOTIONAL_SCALE // known.mark
+    scale = world.series.collateral.listings[1].scale
+    machine.do(options.spot_in(machine, world.owner(victim).address, victim, 1, held * scale + scale // 2))
+    lots = 800 * 10**6 * PPM // known.terms.tiers[0].imf * NOTIONAL_SCALE // known.mark
+    orders = Order(maker, 1, -lots, known.mark), Order(victim, 1, lots, known.mark)
+    machine.do(trades.settle(machine, *map(machine.book.make, orders), lots))
+    for _ in range(12):
+        probe.fall(machine, 1)
+        machine.do(trades.take(machine, victim, keeper, 40))
+    machine.do(trades.take(machine, victim, keeper, 1_000))
+
+
+def _largest(machine: Machine, usd: int, buys: bool) -> None:
+    """Of an option at the money a newcomer can trade what Lens.max_trade says, not the next power of two."""
+    probe.open_doors(machine)
+    probe.quiet_prices(machine)
+    at, twin = machine.chain.timestamp + 60, machine.twin
+    usable = [e for e in machine.world.series.live(at) if not reason_of(twin.options.usable, 1, e, at)]
+    if not usable:
+        return
+    maker, taker = probe.newcomer(machine, 10**8), probe.newcomer(machine, usd, 1)
+    step = twin.options.grid.steps[1]
+    option = Instrument(1, CALL, usable[-1], twin.markets[1].mark // step * step)
+    price = options.fair(machine, option, machine.chain.timestamp + 1)
+    lots = machine.protocol.lens.call("max_trade", taker, option.id, buys, price)
+    machine.need("I-13", lots > 0, lambda: (option, price))
+    for part, fine in ((CONTRACT << (lots // CONTRACT).bit_length(), False), (lots, True)):
+        sign = 1 if buys else -1
+        orders = Order(maker, option.id, -sign * part, price), Order(taker, option.id, sign * part, price)
+        done = machine.do(options.settle(machine, *map(machine.book.make, orders), part))
+        told = done.ok or not done.reason.startswith("margin: ") if fine else not done.ok
+        machine.need("I-13", told, lambda p=part, d=done: (p, lots, d.reason))

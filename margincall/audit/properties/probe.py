@@ -12,7 +12,7 @@ from margincall.audit.operations.admin import pause_action as pause
 from margincall.audit.world import MARKETS
 from margincall.chain import Contract
 from margincall.model import accounts
-from margincall.model.arithmetic import MAX_PRICE, MAX_SIZE
+from margincall.model.arithmetic import MAX_PRICE, MAX_SIZE, PPM
 from margincall.model.book import unpack
 from margincall.model.instrument import WINDOW
 from margincall.model.margin import Margin
@@ -106,6 +106,13 @@ def quiet_prices(machine: Machine) -> None:
     if any(m.in_grace(now) for m in machine.twin.markets.values()):
         wait = machine.twin.markets[1].rules.grace
         do(machine, prices.report(machine, marks, wait, premium=-damp // 1_000))
+
+
+def fall(machine: Machine, market: int) -> None:
+    """The price one whole step lower; the others stay."""
+    marks, known = {m: machine.twin.markets[m].mark for m in MARKETS}, machine.twin.markets[market]
+    marks[market] -= known.mark * known.rules.step // PPM
+    must(machine, "I-36", prices.report(machine, marks, known.rules.interval))
 
 
 def close(machine: Machine, account: int, taker: int, market: int, lots: int) -> Step:
