@@ -390,9 +390,23 @@ def _largest(machine: Machine, usd: int, buys: bool) -> None:
     price = options.fair(machine, option, machine.chain.timestamp + 1)
     lots = machine.protocol.lens.call("max_trade", taker, option.id, buys, price)
     machine.need("I-13", lots > 0, lambda: (option, price))
-    for part, fine in ((CONTRACT << (lots // CONTRACT).bit_length(), False), (lots, True)):
-        sign = 1 if buys else -1
-        orders = Order(maker, option.id, -sign * part, price), Order(taker, option.id, sign * part, price)
-        done = machine.do(options.settle(machine, *map(machine.book.make, orders), part))
+    above = CONTRACT << (lots // CONTRACT).bit_length()
+    sign, asked = 1 if buys else -1, ((above, False), (lots, True))
+    for part, fine in asked:
+        done = _of_option(machine, option, price, (maker, taker), sign * part)
         told = done.ok or not done.reason.startswith("margin: ") if fine else not done.ok
         machine.need("I-13", told, lambda p=part, d=done: (p, lots, d.reason))
+    # Below initial margin: what costs too much to buy back.
+    probe.fall(machine, 1, -1)
+    price = options.fair(machine, option, machine.chain.timestamp + 1)
+    for dear in (price, price * 5 // 4, price * 2):
+        lots = machine.protocol.lens.call("max_trade", taker, option.id, not buys, dear)
+        if part := min(lots, above):
+            done = _of_option(machine, option, dear, (maker, taker), -sign * part)
+            machine.need("I-13", not done.reason.startswith("margin: "), lambda p=part, d=done: (p, d.reason))
+
+
+def _of_option(machine: Machine, option: Instrument, price: int, pair: tuple[int, int], lots: int):
+    """The taker buys (`lots` below zero: sells)."""
+    orders = Order(pair[0], option.id, -lots, price), Order(pair[1], option.id, lots, price)
+    return machine.do(options.settle(machine, *map(machine.book.make, orders), abs(lots)))

@@ -108,10 +108,10 @@ def quiet_prices(machine: Machine) -> None:
         do(machine, prices.report(machine, marks, wait, premium=-damp // 1_000))
 
 
-def fall(machine: Machine, market: int) -> None:
-    """The price one whole step lower; the others stay."""
+def fall(machine: Machine, market: int, sign: int = 1) -> None:
+    """The price one whole step lower (`sign` -1: higher); the others stay."""
     marks, known = {m: machine.twin.markets[m].mark for m in MARKETS}, machine.twin.markets[market]
-    marks[market] -= known.mark * known.rules.step // PPM
+    marks[market] -= sign * known.mark * known.rules.step // PPM
     must(machine, "I-36", prices.report(machine, marks, known.rules.interval))
 
 
