@@ -59,14 +59,15 @@ def ask(machine: Machine, asked: list[Asked]) -> None:
         machine.need("I-14", seen == one.refused, lambda o=one, s=seen: (o.call, s, o.refused))
 
 
-def by_owner(machine: Machine, *calls: tuple[Contract, tuple]) -> None:
-    """Calls through the timelock, after its delay."""
+def by_owner(machine: Machine, *calls: tuple[Contract, tuple], later: int = 0) -> None:
+    """Calls through the timelock, `later` seconds after its delay."""
     timelock, caller = machine.protocol.timelock, machine.chain.accounts[0]
-    delay, salt = machine.setting.spec.timelock_delay, (2**129 + 1).to_bytes(32, "big")
+    delay = machine.setting.spec.timelock_delay
+    salt = (2**129 + machine.chain.timestamp).to_bytes(32, "big")
     operations = [(target.address, 0, target.encode(*call), NO_SALT, salt) for target, call in calls]
     for operation in operations:
         timelock.send(caller, "schedule", *operation, delay)
-    ready = machine.chain.timestamp + delay + 1
+    ready = machine.chain.timestamp + delay + later + 1
     for i, operation in enumerate(operations):
         timelock.send(caller, "execute", *operation, at=ready + i)
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from margincall.audit.machine import Machine
-from margincall.audit.operations import money, prices, trades
-from margincall.audit.properties import asking, probe
+from margincall.audit.operations import prices, trades
+from margincall.audit.properties import asking, brinks, probe
 from margincall.audit.properties.asking import Asked, reason_of
 from margincall.audit.world import MARKETS
 from margincall.chain.embedded import ZERO as NOBODY
@@ -31,7 +31,7 @@ def i_14_bounds(machine: Machine, draw) -> None:
         _reports(machine)
         _orders(machine)
         _rights(machine)
-    for apart in (_interest, _brinks):
+    for apart in (brinks.interest, brinks.brinks):
         with probe.undone(machine, "I-14"):
             probe.open_doors(machine)
             probe.quiet_prices(machine)
@@ -133,6 +133,10 @@ def _of_doors(machine: Machine) -> Iterator[Asked]:
     for kind, call, refused in asked:
         let_in = ((access, ("set_door", door, kind)),)
         yield Asked(house, call, refused, sender=door, before=let_in)
+    if machine.setting.options:  # the smallest amount there is
+        header, words = house.call("account", root)
+        call, let_in = ("post_book", root, [], False, 1, 0), ((access, ("set_door", door, SOURCE_DOOR)),)
+        yield Asked(house, call, "", (("account", root), (header + 1, words)), door, let_in)
 
 
 def _of_rates(machine: Machine) -> Iterator[Asked]:
@@ -238,60 +242,3 @@ def _rights(machine: Machine) -> None:
     for target, call, wanted in calls:
         refused = asking.refusal(machine, target.send, other, *call)
         machine.need("I-14", refused == wanted, lambda c=call, s=refused, w=wanted: (c, s, w))
-
-
-def _interest(machine: Machine) -> None:
-    """Open interest up to once what insurance has."""
-    known = machine.twin.markets[1]
-    terms = known.terms._replace(oi_multiple=1, status=1)
-    if reason_of(check_ramp, known.terms, terms):
-        return
-    call = ("set_terms", 1, fees_tuple(terms), list(terms.tiers))
-    asking.by_owner(machine, (machine.protocol.markets, call))
-    known.set_terms(terms)
-    probe.quiet_prices(machine)
-    payer = machine.world.actors[0].address
-    held = machine.twin.open_interest.get(1, 0) * known.mark // NOTIONAL_SCALE
-    funds = (held + 5 * terms.min_notional) * machine.world.scale
-    probe.must(machine, "I-14", money.incoming(machine, "fund_insurance", payer, 0, funds))
-    for i in range(2):
-        probe.newcomer(machine, 10**6, i)
-    for part in (3, 1_000):
-        _open(machine, 1, part * terms.min_notional)
-
-
-def _open(machine: Machine, market: int, notional: int) -> bool:
-    """The second newcomer buys of the first."""
-    mark = machine.twin.markets[market].mark
-    lots = notional * NOTIONAL_SCALE // mark + 1
-    maker, taker = machine.world.newcomers[:2]
-    orders = Order(maker, market, -lots, mark), Order(taker, market, lots, mark)
-    return machine.do(trades.settle(machine, *map(machine.book.make, orders), lots)).ok
-
-
-def _brinks(machine: Machine) -> None:
-    """Equity of nothing at all, where no reduction helps; and of the penalty to the unit, where a liquidation
-    still is of a part."""
-    maker, taker, keeper = (probe.newcomer(machine, usd, i) for i, usd in enumerate((10**7, 1_000, 10**7)))
-    known = machine.twin.markets[2]
-    tier = known.terms.tiers[0]
-    if not _open(machine, 2, 700 * 10**6 * PPM // tier.imf):
-        return
-    while machine.margin_of(taker, machine.chain.timestamp).equity > 0:
-        probe.fall(machine, 2)
-    probe.quiet_prices(machine)
-    size, mark = machine.twin.size(taker, 2), known.mark
-    penalty = -(-size * mark * known.terms.penalty // (NOTIONAL_SCALE * PPM))
-    _pay_up_to(machine, taker, 0)
-    orders = Order(taker, 2, -(size // 2), mark, reduce_only=True), Order(maker, 2, size // 2, mark)
-    machine.do(trades.settle(machine, *map(machine.book.make, orders), size // 2))
-    _pay_up_to(machine, taker, penalty)
-    machine.do(trades.take(machine, taker, keeper, 1))
-
-
-def _pay_up_to(machine: Machine, account: int, equity: int) -> None:
-    """A deposit after which equity is this much when the next second begins."""
-    then = machine.margin_of(account, machine.chain.timestamp + 2).equity
-    probe.must(machine, "I-14", money.deposit_of(machine, account, equity - then))
-    seen = machine.margin_of(account, machine.chain.timestamp + 1).equity
-    machine.need("I-14", seen == equity, lambda: (seen, equity))

@@ -9,15 +9,15 @@ from itertools import product
 
 from margincall.audit.draw import RandomDraw
 from margincall.audit.machine import Machine
-from margincall.audit.operations import expiries, options, prices, trades
+from margincall.audit.operations import expiries, options, prices
 from margincall.audit.optionmirror import dial_word
-from margincall.audit.properties import asking, drawn, probe
-from margincall.audit.properties.asking import answer, reason_of
+from margincall.audit.properties import asking, brinks, drawn, probe
+from margincall.audit.properties.asking import answer
 from margincall.audit.properties.differential import check_shapes, i_14_pricing, level_edge
 from margincall.audit.properties.views import check_explanation, check_observed, check_words
 from margincall.audit.world import MARKETS
 from margincall.model import accounts
-from margincall.model.arithmetic import NOTIONAL_SCALE, PPM
+from margincall.model.arithmetic import NOTIONAL_SCALE
 from margincall.model.book import (
     MAX_FORWARD,
     MAX_GROSS,
@@ -73,18 +73,15 @@ def i_14_edges(machine: Machine, draw) -> None:
         _window(machine, own)
     with probe.undone(machine, "I-14"):
         _far_away(machine, own)
-    with probe.undone(machine, "I-14"):
-        _gone(machine)
-    with probe.undone(machine, "I-14"):
-        _many(machine)
-    with probe.undone(machine, "I-14"):
-        _bounded(machine)
+    for apart in (_gone, _replaced, _many, _bounded):
+        with probe.undone(machine, "I-14"):
+            apart(machine)
     for mode in (accounts.CROSS, accounts.PORTFOLIO):
         with probe.undone(machine, "I-14"):
-            _backed(machine, mode)
+            brinks.backed(machine, mode)
     for usd, buys in product((3_000, 5_000), (True, False)):
         with probe.undone(machine, "I-14"):
-            _largest(machine, usd, buys)
+            brinks.largest(machine, usd, buys)
 
 
 def _merged(machine: Machine, words: list[int], other: list[int]) -> None:
@@ -157,7 +154,7 @@ def _many_lanes(machine: Machine, series: list[int], count: int) -> list[int]:
     segments = {key: Segment(*key) for key in product((1, 2), series)}
     for i in range(count):
         segment = list(segments.values())[i % len(segments)]
-        segment.lanes.append([_far(machine, segment.market, i), 1 if i % 3 else -1])
+        segment.lanes.append([_far(machine, segment.market, i), 1 if i % 3 else -2])
     return pack([segment for segment in segments.values() if segment.lanes])
 
 
@@ -295,6 +292,17 @@ def _gone(machine: Machine) -> None:
         machine.need("I-14", seen == wanted, lambda s=seen, w=wanted: (s, w))
 
 
+def _replaced(machine: Machine) -> None:
+    """At the second of an expiry the volatility of a new one."""
+    series, now = machine.world.series, machine.chain.timestamp
+    gone, *_, last = series.live(now + 1)
+    report = VolReport(1, last + 14 * DAY, series.level[1], 0, 0, gone)
+    machine.do(expiries.vols_of(machine, [report], gone - now))
+    seen, tracked = machine.protocol.surface.call("expiries", 1), machine.twin.options.surface.expiries[1]
+    wanted = sum(expiry // DAY << 16 * i for i, expiry in enumerate(tracked))
+    machine.need("I-14", seen == wanted, lambda: (hex(seen), hex(wanted)))
+
+
 def _many(machine: Machine) -> None:
     """Spot of as many underlyings as an account may have, and one more: judged, or refused by name. The
     ninth market has a rate of its own, and terms whose every number is odd."""
@@ -312,8 +320,9 @@ def _many(machine: Machine) -> None:
     at = chain.timestamp + 1
     marks = dict.fromkeys(more, known.mark)
     marks |= {market: machine.twin.markets[market].mark for market in MARKETS}
-    # Of one mark and one set of rules: the last one's index alone tells of another rate.
-    indexes = marks | {MAX_UNDERLYINGS + 1: known.mark * 9 // 10}
+    # Of one set of rules: the last one's index alone tells of another rate. Its notionals are its lots.
+    marks[MAX_UNDERLYINGS + 1] = mark = NOTIONAL_SCALE
+    indexes = marks | {MAX_UNDERLYINGS + 1: mark * 9 // 10}
     reports = [Report(market, marks[market], indexes[market], at) for market in marks]
     payload = machine.world.payload(reports)
     protocol.markets.send(chain.accounts[0], "update_prices", feed, payload, at=at)
@@ -325,8 +334,8 @@ def _many(machine: Machine) -> None:
     last = Market(MAX_UNDERLYINGS + 1, known.rules, odd)
     for edge in (*(tier.lower for tier in odd.tiers), 10**11):
         for beyond in (0, 1, 2):
-            size = edge * NOTIONAL_SCALE // known.mark + beyond
-            wanted = (initial_up(last, size * known.mark), maintenance_up(last, size * known.mark))
+            size = edge + beyond
+            wanted = (initial_up(last, size * mark), maintenance_up(last, size * mark))
             seen = probe.engine_margin(protocol.markets, 0, ((MAX_UNDERLYINGS + 1, size, 0),))
             machine.need("I-14", seen[1:3] == wanted, lambda n=size, s=seen, w=wanted: (n, s, w))
     for engine, mode in ((protocol.portfolio, accounts.PORTFOLIO), (protocol.standard, accounts.CROSS)):
@@ -346,67 +355,22 @@ def _odd(terms: Terms) -> Terms:
 
 
 def _bounded(machine: Machine) -> None:
-    """The guardian's tightest bounds, and none again."""
+    """Dials that rest at no stress at all; the guardian's tightest bounds, and none again."""
     portfolio, dials = machine.protocol.portfolio, machine.twin.options.dials
+    rest = dials.settings._replace(rho=0, psi=ONE)
+    asking.by_owner(machine, (portfolio, ("set_dials", tuple(rest))))
+    dials.set_dials(machine.chain.timestamp, rest)
+    asking.by_owner(machine, (portfolio, ("relax",)), later=2 * DAY)
+    dials.relax(machine.chain.timestamp)
+    _same_dials(machine)
     portfolio.send(machine.world.guardian, "tighten", ONE, 0)
     dials.tighten(machine.chain.timestamp, ONE, 0)
     asking.by_owner(machine, (portfolio, ("relax",)))
     dials.relax(machine.chain.timestamp)
-    seen, wanted = portfolio.call("dial_word"), dial_word(dials)
+    _same_dials(machine)
+
+
+def _same_dials(machine: Machine) -> None:
+    seen = machine.protocol.portfolio.call("dial_word")
+    wanted = dial_word(machine.twin.options.dials)
     machine.need("I-14", seen == wanted, lambda: (hex(seen), hex(wanted)))
-
-
-def _backed(machine: Machine, mode: int) -> None:
-    """A perp behind which spot stands: liquidated in part, and at equity below its penalty whole."""
-    probe.open_doors(machine)
-    probe.quiet_prices(machine)
-    known, world = machine.twin.markets[1], machine.world
-    maker, victim, keeper = (probe.newcomer(machine, usd, i) for i, usd in enumerate((10**7, 500, 10**7)))
-    if mode != accounts.CROSS and not machine.do(options.to_mode(machine, victim, mode)).ok:
-        return
-    held = 1_000 * 10**6 * NOTIONAL_SCALE // known.mark
-    scale = world.series.collateral.listings[1].scale
-    machine.do(options.spot_in(machine, world.owner(victim).address, victim, 1, held * scale + scale // 2))
-    lots = 800 * 10**6 * PPM // known.terms.tiers[0].imf * NOTIONAL_SCALE // known.mark
-    orders = Order(maker, 1, -lots, known.mark), Order(victim, 1, lots, known.mark)
-    machine.do(trades.settle(machine, *map(machine.book.make, orders), lots))
-    for _ in range(12):
-        probe.fall(machine, 1)
-        machine.do(trades.take(machine, victim, keeper, 40))
-    machine.do(trades.take(machine, victim, keeper, 1_000))
-
-
-def _largest(machine: Machine, usd: int, buys: bool) -> None:
-    """Of an option at the money a newcomer can trade what Lens.max_trade says, not the next power of two."""
-    probe.open_doors(machine)
-    probe.quiet_prices(machine)
-    at, twin = machine.chain.timestamp + 60, machine.twin
-    usable = [e for e in machine.world.series.live(at) if not reason_of(twin.options.usable, 1, e, at)]
-    if not usable:
-        return
-    maker, taker = probe.newcomer(machine, 10**8), probe.newcomer(machine, usd, 1)
-    step = twin.options.grid.steps[1]
-    option = Instrument(1, CALL, usable[-1], twin.markets[1].mark // step * step)
-    price = options.fair(machine, option, machine.chain.timestamp + 1)
-    lots = machine.protocol.lens.call("max_trade", taker, option.id, buys, price)
-    machine.need("I-13", lots > 0, lambda: (option, price))
-    above = CONTRACT << (lots // CONTRACT).bit_length()
-    sign, asked = 1 if buys else -1, ((above, False), (lots, True))
-    for part, fine in asked:
-        done = _of_option(machine, option, price, (maker, taker), sign * part)
-        told = done.ok or not done.reason.startswith("margin: ") if fine else not done.ok
-        machine.need("I-13", told, lambda p=part, d=done: (p, lots, d.reason))
-    # Below initial margin: what costs too much to buy back.
-    probe.fall(machine, 1, -1)
-    price = options.fair(machine, option, machine.chain.timestamp + 1)
-    for dear in (price, price * 5 // 4, price * 2):
-        lots = machine.protocol.lens.call("max_trade", taker, option.id, not buys, dear)
-        if part := min(lots, above):
-            done = _of_option(machine, option, dear, (maker, taker), -sign * part)
-            machine.need("I-13", not done.reason.startswith("margin: "), lambda p=part, d=done: (p, d.reason))
-
-
-def _of_option(machine: Machine, option: Instrument, price: int, pair: tuple[int, int], lots: int):
-    """The taker buys (`lots` below zero: sells)."""
-    orders = Order(pair[0], option.id, -lots, price), Order(pair[1], option.id, lots, price)
-    return machine.do(options.settle(machine, *map(machine.book.make, orders), abs(lots)))

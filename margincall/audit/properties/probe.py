@@ -111,7 +111,7 @@ def quiet_prices(machine: Machine) -> None:
 def fall(machine: Machine, market: int, sign: int = 1) -> None:
     """The price one whole step lower (`sign` -1: higher); the others stay."""
     marks, known = {m: machine.twin.markets[m].mark for m in MARKETS}, machine.twin.markets[market]
-    marks[market] -= sign * known.mark * known.rules.step // PPM
+    marks[market] -= sign * (known.mark * known.rules.step // PPM)
     must(machine, "I-36", prices.report(machine, marks, known.rules.interval))
 
 
