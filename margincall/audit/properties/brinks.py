@@ -1,5 +1,6 @@
 """I-13 and I-14 of newcomers' accounts that are taken to where rules change: open interest of what insurance
-has, equity of nothing and of the penalty, spot behind a perp, options bought back below initial margin."""
+has, equity of nothing and of the penalty, spot behind a perp, options bought back below initial margin.
+Prices fall without keepers here: not where the envelope holds (I-24)."""
 
 from __future__ import annotations
 
@@ -38,6 +39,8 @@ def interest(machine: Machine) -> None:
 def brinks(machine: Machine) -> None:
     """Equity of nothing at all, where no reduction helps; and of the penalty to the unit, where a liquidation
     still is of a part."""
+    if machine.setting.envelope:
+        return
     maker, taker, keeper = (probe.newcomer(machine, usd, i) for i, usd in enumerate((10**7, 1_000, 10**7)))
     known = machine.twin.markets[2]
     tier = known.terms.tiers[0]
@@ -74,6 +77,8 @@ def _pay_up_to(machine: Machine, account: int, equity: int) -> None:
 
 def backed(machine: Machine, mode: int) -> None:
     """A perp behind which spot stands: liquidated in part, and at equity below its penalty whole."""
+    if machine.setting.envelope:
+        return
     probe.open_doors(machine)
     probe.quiet_prices(machine)
     known, world = machine.twin.markets[1], machine.world
@@ -113,6 +118,8 @@ def largest(machine: Machine, usd: int, buys: bool) -> None:
         done = _of_option(machine, option, price, (maker, taker), sign * part)
         told = done.ok or not done.reason.startswith("margin: ") if fine else not done.ok
         machine.need("I-13", told, lambda p=part, d=done: (p, lots, d.reason))
+    if machine.setting.envelope:
+        return
     # Below initial margin: what costs too much to buy back.
     probe.fall(machine, 1, -1)
     price = options.fair(machine, option, machine.chain.timestamp + 1)
