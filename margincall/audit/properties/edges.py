@@ -333,8 +333,8 @@ def _many(machine: Machine) -> None:
     machine.need("I-14", rates[0] == rates[1] < rates[2], lambda: rates)
     last = Market(MAX_UNDERLYINGS + 1, known.rules, odd)
     for edge in (*(tier.lower for tier in odd.tiers), 10**11):
-        for beyond in (0, 1, 2):
-            size = edge + beyond
+        for beyond in (-1, 0, 1):
+            size = max(edge + beyond, 0)
             wanted = (initial_up(last, size * mark), maintenance_up(last, size * mark))
             seen = probe.engine_margin(protocol.markets, 0, ((MAX_UNDERLYINGS + 1, size, 0),))
             machine.need("I-14", seen[1:3] == wanted, lambda n=size, s=seen, w=wanted: (n, s, w))
