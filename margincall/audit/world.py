@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple
 
 from eth_utils import keccak
@@ -159,6 +160,7 @@ class World:
         return made
 
 
+@lru_cache(2**14)
 def map_slot(base: int, *keys: int) -> int:
     """Storage slot of a (nested) mapping's element, as Vyper lays it out."""
     for one in keys:

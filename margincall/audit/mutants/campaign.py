@@ -15,21 +15,25 @@ from margincall.audit.mutants.catalogue import Row
 from margincall.audit.mutants.hunting import Overdue, hunt, killers
 from margincall.audit.mutants.operators import Edit, key_of, sample
 from margincall.audit.mutants.planting import PlantError, compiled, planted
+from margincall.audit.mutants.reviewed import reason_of
 from margincall.protocol.artifacts import CONTRACTS, ROOT, CompileError
 
 RESULTS = ROOT / "build" / "mutants" / "generic.jsonl"
 PATIENCE = 120
 """Seconds of process time after which a mutant that neither ends nor fails counts as noticed: it hangs."""
-INVALID, EQUIVALENT, KILLED, SURVIVED = "invalid", "equivalent", "killed", "survived"
+INVALID, EQUIVALENT, REVIEWED, KILLED, SURVIVED = "invalid", "equivalent", "reviewed", "killed", "survived"
 
 
 def examine(edit: Edit) -> dict:
     """One generic mutant: compiled, deployed, hunted with the exact twin and without, in one contract after
-    another that uses what it changes, until it is noticed. A line of RESULTS."""
+    another that uses what it changes, until it is noticed; not at all if reviewed.toml says why it changes
+    nothing. A line of RESULTS."""
     started = process_time()
     text = (CONTRACTS / edit.file).read_text()
     record = {"key": key_of(edit, text), **edit._asdict(), "contract": "", "status": EQUIVALENT}
     record |= {"exact": None, "observed": None, "seconds": 0.0}
+    if reason_of(record):
+        return record | {"status": REVIEWED}
     try:
         mutated = edit.apply(text)
     except ValueError as error:
@@ -39,6 +43,8 @@ def examine(edit: Edit) -> dict:
             try:
                 replaced = compiled({edit.file: mutated}, [home])
             except (CompileError, Overdue) as error:
+                if record["status"] == SURVIVED:
+                    break  # in the first contract it was a mutant
                 return record | {"status": INVALID, "text": str(error)[:200]}
         if replaced:
             record |= {"contract": home, "status": SURVIVED} | _verdicts(replaced, edit.file)
@@ -105,7 +111,8 @@ def examine_rows(rows: Sequence[Row], workers: int, say: Callable[[dict], None] 
 
 
 def known(path: Path = RESULTS) -> dict[str, dict]:
-    """Records of earlier runs by key; a line cut short by an interruption is passed over."""
+    """Records of earlier runs by key; a line cut short by an interruption is passed over, and so is what was
+    reviewed: the list may be another by now."""
     found: dict[str, dict] = {}
     if path.exists():
         for line in path.read_text().splitlines():
@@ -113,7 +120,8 @@ def known(path: Path = RESULTS) -> dict[str, dict]:
                 record = json.loads(line)
             except ValueError:
                 continue
-            found[record["key"]] = record
+            if record["status"] != REVIEWED:
+                found[record["key"]] = record
     return found
 
 
@@ -136,7 +144,7 @@ def run(
     path.parent.mkdir(parents=True, exist_ok=True)
 
     def counted() -> int:
-        return sum(record["status"] in (KILLED, SURVIVED) for record in found.values())
+        return sum(record["status"] in (KILLED, SURVIVED, REVIEWED) for record in found.values())
 
     def note(record: dict, is_new: bool) -> None:
         found[record["key"]] = record

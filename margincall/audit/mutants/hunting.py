@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from margincall.audit import properties
@@ -11,7 +12,8 @@ from margincall.audit.machine import Machine, Violation
 from margincall.audit.mutants.focus import FOCUSED
 from margincall.audit.settings import SETTINGS
 from margincall.chain.base import ChainError, Reverted
-from margincall.protocol.artifacts import Artifact
+from margincall.protocol.artifacts import Artifact, compile_all
+from margincall.protocol.deploy import CONTRACTS
 
 EXACT = "I-14"
 """The exact twin: storage word by word, refusals, margins in fractions."""
@@ -52,11 +54,17 @@ def deployed(run: Run, replaced: Mapping[str, Artifact], exact: bool, found: dic
     often = rates(run.setting, exact)
     if run.often:
         often[run.often] = 6
-    machine = Machine(SETTINGS[run.setting], often, replaced, exact, found)
+    machine = Machine(SETTINGS[run.setting], often, _originals() | replaced, exact, found)
     if run.focus:
         wanted, pick = FOCUSED[run.focus], machine._pick
         machine._pick = lambda m, draw: (wanted if draw.chance(40) else pick)(m, draw)
     return machine
+
+
+@cache
+def _originals() -> dict[str, Artifact]:
+    """The project's own contracts, read once a process: it hunts many mutants."""
+    return compile_all(CONTRACTS)
 
 
 def rates(setting: str, exact: bool) -> dict[str, int]:
@@ -67,7 +75,7 @@ def rates(setting: str, exact: bool) -> dict[str, int]:
     }
     often |= {"i_13_lens": 15, "i_14_bounds": 60, "i_14_setters": 60}
     if SETTINGS[setting].options:
-        often |= {"i_14_pricing": 12, "i_14_smiles": 20, "i_14_books": 15, "i_14_edges": 60}
+        often |= {"i_14_pricing": 12, "i_14_smiles": 20, "i_14_books": 15, "i_14_edges": 150}
     return often if exact else {name: rate for name, rate in often.items() if not name.startswith("i_14")}
 
 

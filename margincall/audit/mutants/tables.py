@@ -86,7 +86,7 @@ def summary(generic: dict[str, Any]) -> list[str]:
         f" {generic['percent_without_exact']} %.",
         f"Not counted: {generic['invalid']:,} that do not compile, {generic['equivalent_by_bytecode']:,}"
         f" whose bytecode is the original's, {len(generic['equivalent_by_review']):,} found equivalent by"
-        f" review. {generic['seconds']:,} s of process time.",
+        f" review and not run. {generic['seconds']:,} s of process time.",
         "By (with I-14): " + _listed(generic["by"]) + ".",
         "By (without): " + _listed(generic["by_without_exact"]) + ".",
     ]

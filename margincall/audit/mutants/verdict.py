@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
-from margincall.audit.mutants.campaign import EQUIVALENT, INVALID, KILLED, SURVIVED
+from margincall.audit.mutants.campaign import EQUIVALENT, INVALID, KILLED, REVIEWED, SURVIVED
 from margincall.audit.mutants.catalogue import OWN
 from margincall.audit.mutants.catalogue import rows as catalogue
 from margincall.audit.mutants.hunting import BROKEN, EXACT
-from margincall.protocol.artifacts import CONTRACTS
+from margincall.audit.mutants.reviewed import reason_of, reviewed
 
 IDS = tuple(f"I-{i:02d}" for i in range(1, 41))
 BAR = 95
 """Per cent of the generic mutants that are not equivalent that have to be noticed."""
-REVIEWED = Path(__file__).parent / "reviewed.toml"
-
-
-def reviewed(path: Path = REVIEWED) -> tuple[list[dict], dict[str, str]]:
-    """Generic mutants that somebody looked at and found to change nothing, with the reason; and properties
-    that are one statement with another here: id -> why no mutant can have it as its only killer."""
-    content = tomllib.loads(path.read_text())
-    return content.get("equivalent", []), content.get("merged", {})
-
-
-def reason_of(record: dict, known: list[dict]) -> str | None:
-    """Why a surviving mutant is equivalent, if somebody said so of a line of the contracts as they are."""
-    for one in known:
-        if all(record[name] == one[name] for name in ("file", "function", "old", "new")):
-            lines = (CONTRACTS / record["file"]).read_text().splitlines()
-            if one["on"] in lines[record["line"] - 1]:
-                return one["reason"]
-    return None
 
 
 def sole_killers(rows: list[dict]) -> dict[str, list[str]]:
@@ -48,7 +28,7 @@ def sole_killers(rows: list[dict]) -> dict[str, list[str]]:
 
 def verdict(rows: list[dict], generic: list[dict], seed: int, only: bool = False) -> dict[str, Any]:
     """The record that `--json` writes; build/mutants.json by default. only: not the whole catalogue."""
-    known, merged = reviewed()
+    _, merged = reviewed()
     sole = sole_killers(rows)
     return {
         "only": only,
@@ -59,7 +39,7 @@ def verdict(rows: list[dict], generic: list[dict], seed: int, only: bool = False
             "merged": merged,
             "missing": [id for id in IDS if id not in (*sole, *merged, EXACT)] if rows and not only else [],
         },
-        "generic": _generic(generic, known, seed),
+        "generic": _generic(generic, seed),
     }
 
 
@@ -68,12 +48,12 @@ def _row(row: dict) -> dict[str, Any]:
     return {name: row[name] for name in kept if name in row}
 
 
-def _generic(records: list[dict], known: list[dict], seed: int) -> dict[str, Any]:
-    reasons = {r["key"]: reason_of(r, known) for r in records if not (r["exact"] and r["observed"])}
-    same = [r for r in records if r["status"] == SURVIVED and reasons[r["key"]]]
+def _generic(records: list[dict], seed: int) -> dict[str, Any]:
+    reasons = {r["key"]: reason_of(r) for r in records if r["status"] in (SURVIVED, REVIEWED)}
+    same = [r for r in records if reasons.get(r["key"])]
     counted = [r for r in records if r["status"] in (KILLED, SURVIVED) and r not in same]
     killed = [r for r in counted if r["status"] == KILLED]
-    without = [r for r in counted if r["observed"] and not reasons.get(r["key"])]
+    without = [r for r in counted if r["observed"]]
     spent = sum(r["seconds"] for r in records)
     status = Counter(r["status"] for r in records)
     return {

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from margincall.audit.machine import Machine
-from margincall.audit.operations import prices, trades
+from margincall.audit.operations import prices
 from margincall.audit.properties import asking, brinks, probe
 from margincall.audit.properties.asking import Asked, reason_of
 from margincall.audit.world import MARKETS
@@ -15,7 +15,7 @@ from margincall.model import accounts
 from margincall.model.arithmetic import MAX_MARKET, MAX_PRICE, NOTIONAL_SCALE, PPM
 from margincall.model.markets import check_cover, check_ramp, check_terms
 from margincall.protocol.deploy import LIQUIDATION_DOOR, SOURCE_DOOR, TRADE_DOOR, fees_tuple
-from margincall.protocol.orders import Order, Report
+from margincall.protocol.orders import Report
 
 MAX_MONEY_MOVED = 2**96  # exclusive
 
@@ -31,14 +31,11 @@ def i_14_bounds(machine: Machine, draw) -> None:
         _reports(machine)
         _orders(machine)
         _rights(machine)
-    for apart in (brinks.interest, brinks.brinks):
-        with probe.undone(machine, "I-14"):
-            probe.open_doors(machine)
-            probe.quiet_prices(machine)
-            apart(machine)
-    for market in MARKETS:
-        with probe.undone(machine, "I-14"):
-            _large_fees(machine, market)
+    for part in (brinks.interest, brinks.brinks):
+        probe.apart(machine, "I-14", part)
+    for market, known in machine.twin.markets.items():
+        for least in (known.terms.min_notional | 1, known.mark):
+            probe.apart(machine, "I-14", _large_fees, market, least)
 
 
 def _constructors(machine: Machine) -> None:
@@ -177,8 +174,9 @@ def _reports(machine: Machine) -> None:
         machine.need("I-14", seen == wanted, lambda m=market, s=seen, w=wanted: (m, s, w))
 
 
-def _large_fees(machine: Machine, market: int) -> None:
-    """Trades under odd fees of more than 15 bits, the larger the maker's, at the band's ends and beyond."""
+def _large_fees(machine: Machine, market: int, least: int) -> bool:
+    """Trades under odd fees of more than 15 bits, the larger the maker's, at the band's ends and beyond; and
+    the smallest notional, `least`, where that is the mark."""
     known, fee = machine.twin.markets[market], 33_001
     apart, tiers = fee + known.terms.penalty, []
     for tier in known.terms.tiers:
@@ -188,12 +186,12 @@ def _large_fees(machine: Machine, market: int) -> None:
         maker_fee=fee,
         taker_fee=fee - 100,
         tiers=tuple(tiers),
-        min_notional=known.terms.min_notional | 1,
+        min_notional=least,
         status=1,
     )
     refused = reason_of(check_terms, terms) or reason_of(check_cover, known.rules, terms)
     if refused or reason_of(check_ramp, known.terms, terms):
-        return  # by more than one change may raise maintenance
+        return False  # by more than one change may raise maintenance
     call = ("set_terms", market, fees_tuple(terms), list(terms.tiers))
     asking.by_owner(machine, (machine.protocol.markets, call))
     known.set_terms(terms)
@@ -203,8 +201,11 @@ def _large_fees(machine: Machine, market: int) -> None:
     lots = 2 * terms.min_notional * NOTIONAL_SCALE // known.mark + 1
     away = known.mark * terms.band // PPM
     for price in (known.mark, known.mark + away, known.mark + away + 1, known.mark - away - 1):
-        orders = Order(maker, market, -lots, price), Order(taker, market, lots, MAX_PRICE)
-        machine.do(trades.settle(machine, *map(machine.book.make, orders), lots))
+        probe.settle(machine, probe.orders(maker, taker, market, lots, price, MAX_PRICE))
+    pair = probe.newcomer(machine, 10**7, 2), taker
+    for lots in (NOTIONAL_SCALE, NOTIONAL_SCALE - 1):
+        probe.settle(machine, probe.orders(*pair, market, lots, known.mark))
+    return True
 
 
 def _orders(machine: Machine) -> None:
@@ -214,12 +215,12 @@ def _orders(machine: Machine) -> None:
     for market in MARKETS:
         known = machine.twin.markets[market]
         lots = 2 * known.terms.min_notional * NOTIONAL_SCALE // known.mark + 1
-        makes, takes = Order(maker, market, -lots, known.mark), Order(taker, market, lots, MAX_PRICE)
+        makes, takes = probe.orders(maker, taker, market, lots, known.mark, MAX_PRICE)
         for i, fee in enumerate((known.terms.maker_fee, known.terms.taker_fee)):
             for most in (fee - 1, fee) if fee else (fee,):
-                orders = [makes, takes]
-                orders[i] = orders[i]._replace(max_fee=most)
-                machine.do(trades.settle(machine, *map(book.make, orders), lots))
+                pair = [makes, takes]
+                pair[i] = pair[i]._replace(max_fee=most)
+                probe.settle(machine, pair)
     for account, margin in ((taker, 1), (accounts.vault(taker, market), MAX_MONEY_MOVED)):
         made = book.make(makes), book.make(takes._replace(account=account, margin=margin))
         fill = (made[0].order, made[1].order, lots, made[0].signature, made[1].signature)

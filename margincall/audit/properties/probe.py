@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from margincall.chain import Contract
 from margincall.model import accounts
 from margincall.model.arithmetic import MAX_PRICE, MAX_SIZE, PPM
 from margincall.model.book import unpack
+from margincall.model.bookings import FIRST_BOOK_ID
 from margincall.model.instrument import WINDOW
 from margincall.model.margin import Margin
 from margincall.protocol.orders import Order
@@ -53,6 +54,26 @@ def undone(machine: Machine, name: str) -> Iterator[None]:
 def do(machine: Machine, action: Action | None) -> Step:
     """An action of a probe: compared and checked like any other."""
     return machine.do(action)
+
+
+def apart(machine: Machine, name: str, part: Callable[..., bool], *args) -> None:
+    """A part of property `name` on its own, undone, and counted if it was played to its end."""
+    with undone(machine, name):
+        played = part(machine, *args)
+    machine.counts[f"played {part.__name__.strip('_')}"] += played
+
+
+def orders(
+    maker: int, taker: int, id: int, lots: int, price: int, limit: int | None = None
+) -> tuple[Order, Order]:
+    """The taker buys `lots` (below zero: sells) at the maker's price; `limit` is his own."""
+    return Order(maker, id, -lots, price), Order(taker, id, lots, price if limit is None else limit)
+
+
+def settle(machine: Machine, pair: Sequence[Order]) -> Step:
+    """A maker's order and a taker's, of a perp or another instrument, at once and whole."""
+    act = trades.settle if pair[0].market < FIRST_BOOK_ID else options.settle
+    return machine.do(act(machine, *map(machine.book.make, pair), abs(pair[0].size)))
 
 
 def must(machine: Machine, name: str, action: Action) -> Step:
@@ -128,9 +149,7 @@ def base(machine: Machine, buyer: int, seller: int, market: int) -> bool:
     False when open interest may not grow."""
     known = machine.twin.markets[market]
     lots = 2 * known.terms.min_notional * 10**8 // known.mark + 1
-    maker = machine.book.resting(seller, market, -lots, known.mark)
-    taker = machine.book.resting(buyer, market, lots, MAX_PRICE)
-    return do(machine, trades.settle(machine, maker, taker, lots)).ok
+    return settle(machine, orders(seller, buyer, market, lots, known.mark)).ok
 
 
 def in_order(seed: int | None) -> Arrange:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from margincall.audit.machine import Machine
-from margincall.audit.operations import options, trades
+from margincall.audit.operations import options
 from margincall.audit.properties import drawn, probe
 from margincall.audit.properties.asking import reason_of
 from margincall.audit.world import MARKETS
@@ -27,7 +27,6 @@ from margincall.model.instrument import (
 )
 from margincall.model.margin import value_down
 from margincall.model.rules import risk_of
-from margincall.protocol.orders import Order
 
 ROUNDED = 200
 """Money: the notional whose initial margin is what four roundings can make of an account."""
@@ -173,10 +172,8 @@ def _largest(machine: Machine, draw) -> None:
             if lots * twin.markets[market].mark > 10**15 * NOTIONAL_SCALE:
                 return  # more than the maker's money can answer for
             sign = 1 if buys else -1
-            make = machine.book.make(Order(maker, id, -sign * (lots + more), mark))
-            take = machine.book.make(Order(account, id, sign * (lots + more), MAX_PRICE if buys else 0))
-            settle = trades.settle if id == market else options.settle
-            step = machine.do(settle(machine, make, take, lots + more))
+            limit = MAX_PRICE if buys else 0
+            step = probe.settle(machine, probe.orders(maker, account, id, sign * (lots + more), mark, limit))
             fine = not step.ok if more else not step.reason.startswith("margin: ")
             machine.need("I-13", fine, lambda s=step, n=lots, m=more: (id, n, m, s.reason))
 

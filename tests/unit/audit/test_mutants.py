@@ -9,11 +9,13 @@ from margincall.audit.mutants import campaign, verdict
 from margincall.audit.mutants.catalogue import OWN, rows
 from margincall.audit.mutants.hunting import Run, hunt, killers
 from margincall.audit.mutants.operators import edits, key_of, sample
-from margincall.audit.mutants.planting import Change, PlantError, compiled, holders, planted
+from margincall.audit.mutants.planting import Change, PlantError, _compile, compiled, holders, planted
+from margincall.audit.mutants.reviewed import reviewed
 from margincall.audit.mutants.schedules import files, homes
 from margincall.cli import main
 from margincall.cli.mutating import mutants
-from margincall.protocol.artifacts import CONTRACTS
+from margincall.protocol.artifacts import CONTRACTS, CompileError, artifact
+from margincall.protocol.deploy import CONTRACTS as DEPLOYED
 
 REAL_ROWS = 72
 
@@ -180,7 +182,7 @@ def test_a_verdict_counts_with_the_exact_twin_and_without():
 
 def test_what_was_reviewed_is_there():
     """A reviewed mutant that is no mutant of the contracts any more must be taken off the list."""
-    known, merged = verdict.reviewed()
+    known, merged = reviewed()
     assert set(merged) <= set(verdict.IDS)
     for one in known:
         found = [
@@ -191,6 +193,37 @@ def test_what_was_reviewed_is_there():
         ]
         assert found, one
         assert one["reason"]
+
+
+def test_what_was_reviewed_is_not_run(tmp_path):
+    one = reviewed()[0][0]
+    edit = next(e for e in edits(one["file"]) if all(getattr(e, name) == one[name] for name in ("old", "new"))
+                and one["on"] in (CONTRACTS / e.file).read_text().splitlines()[e.line - 1])  # fmt: skip
+    record = campaign.examine(edit)
+    assert (record["status"], record["contract"]) == (campaign.REVIEWED, "")
+    found = verdict.verdict([], [record], 1)["generic"]
+    assert (found["total"], found["equivalent_by_review"][0]["reason"]) == (0, one["reason"])
+    (tmp_path / "kept.jsonl").write_text(json.dumps(record) + "\n")
+    assert campaign.known(tmp_path / "kept.jsonl") == {}
+
+
+def test_a_mutant_of_one_contract_stays_one_if_the_next_does_not_compile(monkeypatch):
+    def compiled_first(texts, wanted):
+        if wanted == ["Exchange"]:
+            raise CompileError("too much")
+        return {"Clearinghouse": artifact("Clearinghouse")}
+
+    monkeypatch.setattr(campaign, "compiled", compiled_first)
+    monkeypatch.setattr(campaign, "hunt", lambda *_: None)
+    monkeypatch.setattr(campaign.schedules, "homes", lambda *_: ("Clearinghouse", "Exchange", "Lens"))
+    record = campaign.examine(edits("ledger/legs.vy")[0])
+    assert (record["status"], record["contract"]) == (campaign.SURVIVED, "Clearinghouse")
+
+
+@pytest.mark.parametrize("name", DEPLOYED)
+def test_mutants_compile_to_what_the_compiler_makes(name):
+    """An optimizer that walks finished branches once must not change a byte."""
+    assert _compile(name, CONTRACTS)["bytecode"] == artifact(name).bytecode.hex()
 
 
 def test_keys_change_with_the_text():
