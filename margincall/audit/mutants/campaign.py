@@ -58,7 +58,7 @@ def _verdicts(replaced: dict, file: str) -> dict:
     found: dict = {"exact": None, "observed": None}
     for name, exact in (("exact", True), ("observed", False)):
         with _alarm():
-            kill = hunt(replaced, schedules.runs(file), exact)
+            kill = hunt(replaced, schedules.runs(file, exact), exact)
         if kill is None:
             break  # what the exact twin does not see no other property does: it is checked beside them
         found[name] = kill._asdict()

@@ -31,13 +31,15 @@ class Overdue(BaseException):
 
 class Run(NamedTuple):
     """One history to look at: a setting's name, a seed, steps. `focus`: an operation of FOCUSED that is drawn
-    two times in five; `often`: a two-run property that is checked every few steps."""
+    two times in five; `often`: a two-run property that is checked every few steps; `times`: how much more
+    often than in a long run the two-run and economic ones are."""
 
     setting: str
     seed: int
     steps: int
     focus: str = ""
     often: str = ""
+    times: int = 6
 
 
 class Kill(NamedTuple):
@@ -51,7 +53,7 @@ class Kill(NamedTuple):
 
 def deployed(run: Run, replaced: Mapping[str, Artifact], exact: bool, found: dict | None = None) -> Machine:
     """The machine of a run."""
-    often = rates(run.setting, exact)
+    often = rates(run, exact)
     if run.often:
         often[run.often] = 6
     machine = Machine(SETTINGS[run.setting], often, _originals() | replaced, exact, found)
@@ -67,14 +69,15 @@ def _originals() -> dict[str, Artifact]:
     return compile_all(CONTRACTS)
 
 
-def rates(setting: str, exact: bool) -> dict[str, int]:
-    """The two-run and economic properties some six times as often as in a long run: a mutant's is short."""
+def rates(run: Run, exact: bool) -> dict[str, int]:
+    """How many steps apart the two-run and economic properties are checked: a mutant's history is short."""
+    setting = SETTINGS[run.setting]
     often = {
-        name: rate if name in properties.WITH_OPTIONS else max(rate // 6, 5)
-        for name, rate in properties.rates(SETTINGS[setting]).items()
+        name: rate if name in properties.WITH_OPTIONS else max(rate // run.times, 5)
+        for name, rate in properties.rates(setting).items()
     }
-    often |= {"i_13_lens": 15, "i_14_bounds": 60, "i_14_setters": 60}
-    if SETTINGS[setting].options:
+    often |= {"i_13_lens": 90 // run.times, "i_14_bounds": 60, "i_14_setters": 60}
+    if setting.options:
         often |= {"i_14_pricing": 12, "i_14_smiles": 20, "i_14_books": 15, "i_14_edges": 150}
     return often if exact else {name: rate for name, rate in often.items() if not name.startswith("i_14")}
 
