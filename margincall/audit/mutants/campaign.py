@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, as_completed, wait
 from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 from time import monotonic, process_time
 
@@ -21,6 +22,8 @@ from margincall.protocol.artifacts import CONTRACTS, ROOT, CompileError
 RESULTS = ROOT / "build" / "mutants" / "generic.jsonl"
 PATIENCE = 120
 """Seconds of process time after which a mutant that neither ends nor fails counts as noticed: it hangs."""
+A_LIFE = 40
+"""Mutants after which a process makes room for a new one: each leaves a megabyte or two behind."""
 INVALID, EQUIVALENT, REVIEWED, KILLED, SURVIVED = "invalid", "equivalent", "reviewed", "killed", "survived"
 
 
@@ -156,7 +159,7 @@ def run(
 
     remaining = iter(order)
     jobs: set = set()
-    with ProcessPoolExecutor(workers) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), max_tasks_per_child=A_LIFE) as pool:
         try:
             while counted() < wanted:
                 if until is not None and monotonic() > until:

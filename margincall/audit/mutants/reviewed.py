@@ -22,11 +22,14 @@ def reviewed(path: Path = REVIEWED) -> tuple[list[dict], dict[str, str]]:
 
 
 def reason_of(mutant: Mapping[str, Any]) -> str | None:
-    """Why a mutant (`file`, `line`, `function`, `old`, `new`) is equivalent, if somebody said so of a line of
-    the contracts as they are."""
+    """Why a mutant (`file`, `function`, `start`, `old`, `new`) is equivalent, if somebody said so of a line
+    of the contracts as they are; where `on` holds the old text, of its last place there."""
     for one in reviewed()[0]:
         if all(mutant[name] == one[name] for name in ("file", "function", "old", "new")):
-            lines = (CONTRACTS / mutant["file"]).read_text().splitlines()
-            if one["on"] in lines[mutant["line"] - 1]:
+            text, start = (CONTRACTS / mutant["file"]).read_text(), mutant["start"]
+            line = text.rfind("\n", 0, start) + 1
+            place = text.find(one["on"], line, text.find("\n", start))
+            last = one["on"].rfind(one["old"])
+            if place >= 0 and (last < 0 or place + last == start):
                 return one["reason"]
     return None

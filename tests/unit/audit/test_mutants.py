@@ -10,7 +10,7 @@ from margincall.audit.mutants.catalogue import OWN, rows
 from margincall.audit.mutants.hunting import Run, hunt, killers
 from margincall.audit.mutants.operators import edits, key_of, sample
 from margincall.audit.mutants.planting import Change, PlantError, _compile, compiled, holders, planted
-from margincall.audit.mutants.reviewed import reviewed
+from margincall.audit.mutants.reviewed import reason_of, reviewed
 from margincall.audit.mutants.schedules import files, homes
 from margincall.cli import main
 from margincall.cli.mutating import mutants
@@ -189,7 +189,7 @@ def test_what_was_reviewed_is_there():
             e
             for e in edits(one["file"])
             if (e.function, e.old, e.new) == (one["function"], one["old"], one["new"])
-            and one["on"] in (CONTRACTS / e.file).read_text().splitlines()[e.line - 1]
+            and reason_of(e._asdict()) == one["reason"]
         ]
         assert found, one
         assert one["reason"]
@@ -197,14 +197,18 @@ def test_what_was_reviewed_is_there():
 
 def test_what_was_reviewed_is_not_run(tmp_path):
     one = reviewed()[0][0]
-    edit = next(e for e in edits(one["file"]) if all(getattr(e, name) == one[name] for name in ("old", "new"))
-                and one["on"] in (CONTRACTS / e.file).read_text().splitlines()[e.line - 1])  # fmt: skip
+    edit = next(e for e in edits(one["file"]) if reason_of(e._asdict()) == one["reason"])
     record = campaign.examine(edit)
     assert (record["status"], record["contract"]) == (campaign.REVIEWED, "")
     found = verdict.verdict([], [record], 1)["generic"]
     assert (found["total"], found["equivalent_by_review"][0]["reason"]) == (0, one["reason"])
     (tmp_path / "kept.jsonl").write_text(json.dumps(record) + "\n")
     assert campaign.known(tmp_path / "kept.jsonl") == {}
+
+
+def test_a_review_names_one_of_two_places_in_a_line():
+    bounds = [e for e in edits("Modes.vy") if (e.old, e.new) == ("32", "31") and "switch" in e.function]
+    assert [bool(reason_of(e._asdict())) for e in bounds][:2] == [True, False]  # market, number
 
 
 def test_a_mutant_of_one_contract_stays_one_if_the_next_does_not_compile(monkeypatch):
