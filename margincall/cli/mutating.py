@@ -68,9 +68,8 @@ def mutants(catalogue, generic, sample, only, seed, workers, minutes, record_fil
     from margincall.audit.mutants.verdict import failures, verdict
 
     both = not (catalogue or generic or only)
-    write(record_file, "")  # a path that cannot be written is heard of now
-    if page:
-        write(page, "")
+    for path in (record_file, *([page] if page else [])):
+        write(path, "", "a")  # one that cannot be written is heard of now, and what it holds is not lost
     compile_contracts(quiet)
     try:
         rows = _catalogue(only, workers, quiet) if catalogue or only or both else []

@@ -51,10 +51,11 @@ def compile_contracts(quiet: bool = False) -> None:
         )
 
 
-def write(path: Path, text: str) -> None:
+def write(path: Path, text: str, mode: str = "w") -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
+        with path.open(mode) as out:
+            out.write(text)
     except OSError as error:
         raise BadInput(f"{path}: cannot be written ({error.strerror}); give another path") from None
 

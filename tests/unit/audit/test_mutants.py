@@ -249,7 +249,10 @@ def test_the_command_writes_what_it_found(tmp_path):
 
 
 def test_bad_input_is_one_line_and_exit_code_2(tmp_path, capsys):
+    record, page = tmp_path / "m.json", tmp_path / "m.md"
+    page.write_text("an earlier page")
     with pytest.raises(SystemExit) as stopped:
-        main(["audit", "mutants", "--only", "XYZ-1", "--json", str(tmp_path / "m.json"), "--quiet"])
+        main(["audit", "mutants", "--only", "XYZ-1", "--json", str(record), "--page", str(page), "--quiet"])
     assert stopped.value.code == 2
     assert "--only XYZ-1: no such row" in capsys.readouterr().err
+    assert page.read_text() == "an earlier page"  # a run that ends early takes nothing away
