@@ -29,16 +29,11 @@ INVALID, EQUIVALENT, REVIEWED, KILLED, SURVIVED = "invalid", "equivalent", "revi
 
 def examine(edit: Edit) -> dict:
     """One generic mutant: compiled, deployed, hunted with the exact twin and without, in one contract after
-    another that uses what it changes, until it is noticed; not at all if reviewed.toml says why it changes
-    nothing. A line of RESULTS."""
+    another that uses what it changes, until it is noticed. A line of RESULTS."""
     started = process_time()
-    text = (CONTRACTS / edit.file).read_text()
-    record = {"key": key_of(edit, text), **edit._asdict(), "contract": "", "status": EQUIVALENT}
-    record |= {"exact": None, "observed": None, "seconds": 0.0}
-    if reason_of(record):
-        return record | {"status": REVIEWED}
+    record = _record(edit)
     try:
-        mutated = edit.apply(text)
+        mutated = edit.apply((CONTRACTS / edit.file).read_text())
     except ValueError as error:
         raise PlantError(f"{error}: the contracts changed during the run; start it again") from None
     for home in schedules.homes(edit.file, edit.function)[:2]:
@@ -54,6 +49,19 @@ def examine(edit: Edit) -> dict:
         if record["exact"]:
             return record | {"status": KILLED, "seconds": round(process_time() - started, 2)}
     return record | {"seconds": round(process_time() - started, 2)}
+
+
+def _record(edit: Edit) -> dict:
+    """What is known of a mutant before it is compiled."""
+    key = key_of(edit, (CONTRACTS / edit.file).read_text())
+    nothing = {"contract": "", "status": EQUIVALENT, "exact": None, "observed": None, "seconds": 0.0}
+    return {"key": key, **edit._asdict()} | nothing
+
+
+def _reviewed(edit: Edit) -> dict | None:
+    """The record of a mutant of which reviewed.toml says why it changes nothing: it is not looked at."""
+    record = _record(edit)
+    return record | {"status": REVIEWED} if reason_of(record) else None
 
 
 def _verdicts(replaced: dict, file: str) -> dict:
@@ -115,7 +123,7 @@ def examine_rows(rows: Sequence[Row], workers: int, say: Callable[[dict], None] 
 
 def known(path: Path = RESULTS) -> dict[str, dict]:
     """Records of earlier runs by key; a line cut short by an interruption is passed over, and so is what was
-    reviewed: the list may be another by now."""
+    reviewed then: the list may be another by now."""
     found: dict[str, dict] = {}
     if path.exists():
         for line in path.read_text().splitlines():
@@ -167,8 +175,8 @@ def run(
                 room = min(2 * workers, wanted - counted()) - len(jobs)
                 taken = list(islice(remaining, max(room, 0)))
                 for edit in taken:
-                    if keys[edit] in before:
-                        note(before[keys[edit]], False)
+                    if record := _reviewed(edit) or before.get(keys[edit]):
+                        note(record, False)
                     else:
                         jobs.add(pool.submit(examine, edit))
                 if not jobs:

@@ -76,7 +76,7 @@ def rates(run: Run, exact: bool) -> dict[str, int]:
         name: rate if name in properties.WITH_OPTIONS else max(rate // run.times, 5)
         for name, rate in properties.rates(setting).items()
     }
-    often |= {"i_13_lens": 90 // run.times, "i_14_bounds": 60, "i_14_setters": 60}
+    often |= {"i_13_lens": 120 // run.times, "i_14_bounds": 90, "i_14_setters": 60}
     if setting.options:
         often |= {"i_14_pricing": 12, "i_14_smiles": 20, "i_14_books": 15, "i_14_edges": 150}
     return often if exact else {name: rate for name, rate in often.items() if not name.startswith("i_14")}

@@ -238,14 +238,18 @@ def _close_books(machine: Machine, keeper: int, order: Arrange) -> None:
     roots = order((twin.books.keys() | twin.modes.keys()) - {keeper})
     for root in roots:
         must(machine, "I-02", money.deposit_of(machine, root, 10**7 * USD))
-    for root in roots:
-        for instrument, lots in options.held(machine, root):
+    held = {root: dict(options.held(machine, root)) for root in roots}
+    # One instrument after another: what the keeper takes over of it is nothing in all, and his book stays
+    # short.
+    for instrument in order({one for lots in held.values() for one in lots}):
+        for root in (root for root in roots if instrument in held[root]):
             if not machine.fresh(machine.chain.timestamp, 10):
                 quiet_prices(machine)
+            lots = held[root][instrument]
             price = options.fair(machine, instrument, machine.chain.timestamp + 1)
-            order = machine.book.make(Order(root, instrument.id, -lots, price, reduce_only=True))
+            giving = machine.book.make(Order(root, instrument.id, -lots, price, reduce_only=True))
             taking = machine.book.resting(keeper, instrument.id, lots, MAX_PRICE if lots > 0 else 0)
-            must(machine, "I-02", options.settle(machine, order, taking, abs(lots), options.REDUCE))
+            must(machine, "I-02", options.settle(machine, giving, taking, abs(lots), options.REDUCE))
 
 
 def _last_series(machine: Machine, keeper: int, order: Arrange) -> None:

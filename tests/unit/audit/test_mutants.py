@@ -195,15 +195,18 @@ def test_what_was_reviewed_is_there():
         assert one["reason"]
 
 
-def test_what_was_reviewed_is_not_run(tmp_path):
+def test_what_was_reviewed_is_not_run(tmp_path, monkeypatch):
     one = reviewed()[0][0]
     edit = next(e for e in edits(one["file"]) if reason_of(e._asdict()) == one["reason"])
-    record = campaign.examine(edit)
+    monkeypatch.setattr(campaign, "sample", lambda *_: [edit])
+    kept = tmp_path / "kept.jsonl"
+    (record,) = campaign.run(1, 1, 1, path=kept, files=[one["file"]])
     assert (record["status"], record["contract"]) == (campaign.REVIEWED, "")
+    assert not kept.exists()
     found = verdict.verdict([], [record], 1)["generic"]
     assert (found["total"], found["equivalent_by_review"][0]["reason"]) == (0, one["reason"])
-    (tmp_path / "kept.jsonl").write_text(json.dumps(record) + "\n")
-    assert campaign.known(tmp_path / "kept.jsonl") == {}
+    kept.write_text(json.dumps(record) + "\n")
+    assert campaign.known(kept) == {}
 
 
 def test_a_review_names_one_of_two_places_in_a_line():
@@ -226,7 +229,7 @@ def test_a_mutant_of_one_contract_stays_one_if_the_next_does_not_compile(monkeyp
 
 @pytest.mark.parametrize("name", DEPLOYED)
 def test_mutants_compile_to_what_the_compiler_makes(name):
-    """An optimizer that walks finished branches once must not change a byte."""
+    """The compiler's detours that mutants do without must not change a byte."""
     assert _compile(name, CONTRACTS)["bytecode"] == artifact(name).bytecode.hex()
 
 
