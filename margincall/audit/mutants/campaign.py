@@ -58,12 +58,6 @@ def _record(edit: Edit) -> dict:
     return {"key": key, **edit._asdict()} | nothing
 
 
-def _reviewed(edit: Edit) -> dict | None:
-    """The record of a mutant of which reviewed.toml says why it changes nothing: it is not looked at."""
-    record = _record(edit)
-    return record | {"status": REVIEWED} if reason_of(record) else None
-
-
 def _verdicts(replaced: dict, file: str) -> dict:
     """The first kill with the exact twin, and without."""
     found: dict = {"exact": None, "observed": None}
@@ -146,11 +140,10 @@ def run(
     files: Iterable[str] | None = None,
 ) -> list[dict]:
     """The first `wanted` mutants of the seed's order that compile, and are not equivalent byte for byte, with
-    their records; fewer when the minutes are over. `say(record, of those that count)` after each."""
+    their records; those that reviewed.toml names are not run; fewer when the minutes are over. `say(record,
+    of those that count)` after each."""
     before, found = known(path), {}
     order = sample(schedules.files() if files is None else files, seed)
-    texts = {file: (CONTRACTS / file).read_text() for file in {edit.file for edit in order}}
-    keys = {edit: key_of(edit, texts[edit.file]) for edit in order}
     until = None if minutes is None else monotonic() + 60 * minutes
     path.parent.mkdir(parents=True, exist_ok=True)
 
@@ -175,8 +168,11 @@ def run(
                 room = min(2 * workers, wanted - counted()) - len(jobs)
                 taken = list(islice(remaining, max(room, 0)))
                 for edit in taken:
-                    if record := _reviewed(edit) or before.get(keys[edit]):
-                        note(record, False)
+                    record = _record(edit)
+                    if reason_of(record):
+                        note(record | {"status": REVIEWED}, False)
+                    elif record["key"] in before:
+                        note(before[record["key"]], False)
                     else:
                         jobs.add(pool.submit(examine, edit))
                 if not jobs:
