@@ -197,12 +197,12 @@ def _large_fees(machine: Machine, market: int, least: int) -> bool:
     known.set_terms(terms)
     probe.open_doors(machine)
     probe.quiet_prices(machine)
-    maker, taker = probe.newcomer(machine, 10**7), probe.newcomer(machine, 10**7, 1)
+    maker, taker = probe.newcomer(machine, probe.MAKER), probe.newcomer(machine, probe.MAKER, 1)
     lots = 2 * terms.min_notional * NOTIONAL_SCALE // known.mark + 1
     away = known.mark * terms.band // PPM
     for price in (known.mark, known.mark + away, known.mark + away + 1, known.mark - away - 1):
         probe.settle(machine, probe.orders(maker, taker, market, lots, price, MAX_PRICE))
-    pair = probe.newcomer(machine, 10**7, 2), taker
+    pair = probe.newcomer(machine, probe.MAKER, 2), taker
     for lots in (NOTIONAL_SCALE, NOTIONAL_SCALE - 1):
         probe.settle(machine, probe.orders(*pair, market, lots, known.mark))
     return True
@@ -210,7 +210,7 @@ def _large_fees(machine: Machine, market: int, least: int) -> bool:
 
 def _orders(machine: Machine) -> None:
     """A fee at its greatest and one below, margin that no account has, or for no vault."""
-    maker, taker = probe.newcomer(machine, 10**7), probe.newcomer(machine, 10**7, 1)
+    maker, taker = probe.newcomer(machine, probe.MAKER), probe.newcomer(machine, probe.MAKER, 1)
     exchange, book = machine.protocol.exchange, machine.book
     for market in MARKETS:
         known = machine.twin.markets[market]

@@ -18,8 +18,12 @@ from margincall.model.markets import check_ramp
 from margincall.model.slices import QUANTA
 from margincall.protocol.deploy import fees_tuple
 
-MAKER, STAKE = 10**7, 1_000
-"""USD that newcomers bring: who answers for anything, and who has something to lose."""
+STAKE = 1_000
+"""USD of a newcomer who has something to lose; probe.MAKER has who answers for anything."""
+LEAST_MARK = 1_000
+"""Nothing falls further: a step of 1 % is still ten units of price."""
+FALLS, PART = 12, 40
+"""Steps by which a perp before spot falls, and the quanta of it liquidated after each."""
 
 
 def interest(machine: Machine) -> bool:
@@ -51,23 +55,25 @@ def brinks(machine: Machine) -> bool:
         return False
     probe.open_doors(machine)
     probe.quiet_prices(machine)
-    maker, taker, keeper = (probe.newcomer(machine, usd, i) for i, usd in enumerate((MAKER, STAKE, MAKER)))
+    brought = (probe.MAKER, STAKE, probe.MAKER)
+    maker, taker, keeper = (probe.newcomer(machine, usd, i) for i, usd in enumerate(brought))
     twin = machine.twin
     stake = STAKE * USD * 7 // 10
     if not _open(machine, 2, stake * PPM // twin.markets[2].terms.tiers[0].imf):
         return False
     for market in (1, 3):
         _open(machine, market, 3 * twin.markets[market].terms.min_notional)
+    sold = 0
     while _fall(machine, taker, 0):
         for market in MARKETS:
-            _whole(machine, maker, taker, market, twin.markets[market].mark)
+            sold += _whole(machine, maker, taker, market, twin.markets[market].mark)
     probe.quiet_prices(machine)
     penalty = liquidation.plan(twin, machine.chain.timestamp + 1, taker).whole_penalty
     _pay_up_to(machine, taker, 0)
     size, mark, band = twin.size(taker, 2), twin.markets[2].mark, twin.markets[2].terms.band
     sells, buys = probe.orders(maker, taker, 2, -(size // 2), mark)
     probe.settle(machine, (sells, buys._replace(reduce_only=True)))
-    _whole(machine, maker, taker, 2, mark + mark * band // PPM // 2)
+    sold += _whole(machine, maker, taker, 2, mark + mark * band // PPM // 2)
     fund, least = twin.insurance[0], twin.reward
     for equity in (least // 4, least // 2 - fund, -fund - 1, -fund - USD):
         with probe.undone(machine, "I-14"):
@@ -78,7 +84,7 @@ def brinks(machine: Machine) -> bool:
                 machine.do(trades.take(machine, taker, keeper, QUANTA))
     _pay_up_to(machine, taker, penalty)
     machine.do(trades.take(machine, taker, keeper, 1))
-    return True
+    return sold > 0
 
 
 def _open(machine: Machine, market: int, notional: int) -> bool:
@@ -91,21 +97,22 @@ def _open(machine: Machine, market: int, notional: int) -> bool:
 def _fall(machine: Machine, account: int, equity: int) -> bool:
     """Two prices fall by a step unless the account has no more equity than this, or they fell too far."""
     known = machine.twin.markets[2]
-    if machine.margin_of(account, machine.chain.timestamp).equity <= equity or known.mark < 1_000:
+    if machine.margin_of(account, machine.chain.timestamp).equity <= equity or known.mark < LEAST_MARK:
         return False
     for market in (2, 3):
         probe.fall(machine, market)
     return True
 
 
-def _whole(machine: Machine, maker: int, taker: int, market: int, price: int) -> None:
+def _whole(machine: Machine, maker: int, taker: int, market: int, price: int) -> bool:
     """What of a long can be sold is no less than all, if that succeeds: where equity is below initial margin,
-    and where it is nothing but the price is a good one, so that no part of it can be."""
+    and where it is nothing but the price is a good one, so that no part of it can be. Whether it did."""
     size = machine.twin.size(taker, market)
     lots = machine.protocol.lens.call("max_trade", taker, market, False, price)
     with probe.undone(machine, "I-13"):
         done = probe.settle(machine, probe.orders(maker, taker, market, -size, price))
     machine.need("I-13", lots >= size or not done.ok, lambda: (market, lots, size))
+    return done.ok
 
 
 def _pay_up_to(machine: Machine, account: int, equity: int) -> bool:
@@ -129,7 +136,7 @@ def backed(machine: Machine, mode: int, wide: bool) -> bool:
     known, world = machine.twin.markets[1], machine.world
     listings = world.series.collateral.listings
     maker, victim, keeper = (
-        probe.newcomer(machine, usd, i) for i, usd in enumerate((MAKER, STAKE // 2, MAKER))
+        probe.newcomer(machine, usd, i) for i, usd in enumerate((probe.MAKER, STAKE // 2, probe.MAKER))
     )
     if mode != accounts.CROSS and not machine.do(options.to_mode(machine, victim, mode)).ok:
         return False
@@ -146,9 +153,9 @@ def backed(machine: Machine, mode: int, wide: bool) -> bool:
     lots = STAKE * USD * 8 // 10 * PPM // known.terms.tiers[0].imf * NOTIONAL_SCALE // mark
     probe.settle(machine, probe.orders(maker, victim, 1, lots, mark))
     machine.do(options.spot_out(machine, owner, victim, 1, held * scale))
-    for _ in range(12):
+    for _ in range(FALLS):
         probe.fall(machine, 1)
-        machine.do(trades.take(machine, victim, keeper, 40))
+        machine.do(trades.take(machine, victim, keeper, PART))
     machine.do(trades.take(machine, victim, keeper, QUANTA))
     return True
 
@@ -161,7 +168,7 @@ def largest(machine: Machine, usd: int, buys: bool) -> bool:
     option = _at_the_money(machine)
     if option is None:
         return False
-    maker, taker = probe.newcomer(machine, MAKER * 10), probe.newcomer(machine, usd, 1)
+    maker, taker = probe.newcomer(machine, probe.MAKER * 10), probe.newcomer(machine, usd, 1)
     price = options.fair(machine, option, machine.chain.timestamp + 1)
     lots = machine.protocol.lens.call("max_trade", taker, option.id, buys, price)
     machine.need("I-13", lots > 0, lambda: (option, price))

@@ -222,7 +222,7 @@ def _window(machine: Machine, own: RandomDraw) -> None:
 
 def _future(machine: Machine, expiry: int) -> Callable:
     """Trades of two newcomers in a dated future, the maker sells."""
-    pair, known = (probe.newcomer(machine, 10**7), probe.newcomer(machine, 10**7, 1)), machine.twin.markets[1]
+    pair, known = [probe.newcomer(machine, probe.MAKER, i) for i in range(2)], machine.twin.markets[1]
     lots = (2 * known.terms.min_notional * NOTIONAL_SCALE // known.mark // CONTRACT + 1) * CONTRACT
     id = Instrument(1, FUTURE, expiry).id
 

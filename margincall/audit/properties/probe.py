@@ -20,6 +20,8 @@ from margincall.model.margin import Margin
 from margincall.protocol.orders import Order
 
 USD = 10**6
+MAKER = 10**7
+"""USD of a newcomer who answers for anything."""
 Arrange = Callable[[Iterable], list]
 
 
@@ -237,7 +239,7 @@ def _close_books(machine: Machine, keeper: int, order: Arrange) -> None:
     twin = machine.twin
     roots = order((twin.books.keys() | twin.modes.keys()) - {keeper})
     for root in roots:
-        must(machine, "I-02", money.deposit_of(machine, root, 10**7 * USD))
+        must(machine, "I-02", money.deposit_of(machine, root, MAKER * USD))
     held = {root: dict(options.held(machine, root)) for root in roots}
     # One instrument after another: what the keeper takes over of it is nothing in all, and his book stays
     # short.
