@@ -49,6 +49,8 @@ def _row(row: dict) -> dict[str, Any]:
 
 
 def _generic(records: list[dict], seed: int) -> dict[str, Any]:
+    # By source, not by when a process was done with it: two runs write the same page.
+    records = sorted(records, key=lambda r: (r["file"], r["line"], r["start"], r["new"]))
     reasons = {r["key"]: reason_of(r) for r in records if r["status"] in (SURVIVED, REVIEWED)}
     same = [r for r in records if reasons.get(r["key"])]
     counted = [r for r in records if r["status"] in (KILLED, SURVIVED) and r not in same]

@@ -157,6 +157,12 @@ def _record(status: str, exact: bool, observed: bool, line: int) -> dict:
     }
 
 
+def test_a_verdict_is_the_same_in_whichever_order_processes_were_done():
+    generic = [_record("survived", False, False, line) for line in (3, 1, 2)]
+    survivors = verdict.verdict([], generic, 1, only=True)["generic"]["survivors"]
+    assert [s["line"] for s in survivors] == [1, 2, 3]
+
+
 def test_a_verdict_counts_with_the_exact_twin_and_without():
     generic = [
         _record("killed", True, True, 1),
