@@ -206,7 +206,9 @@ def _unpack(folder: Path) -> None:
             subprocess.run([node, "-e", UNBROTLI, str(source), str(part / name)], check=True)
             if name.endswith(".tar"):
                 with tarfile.open(part / name) as archive:
-                    archive.extractall(part, filter="data")
+                    # Python before 3.11.4 has no filters; what is unpacked is held to the lock file's hash.
+                    archive.extraction_filter = getattr(tarfile, "data_filter", None)
+                    archive.extractall(part)
                 (part / name).unlink()
         (part / "chromium").chmod(0o755)
         (part / "fonts.conf").write_text(FONTS.format(folder=folder))
