@@ -4,16 +4,19 @@ orders at the last unit of their terms. Draws nothing, so that the history stays
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
 from margincall.audit.machine import Machine
-from margincall.audit.operations import prices
+from margincall.audit.operations import options, prices
 from margincall.audit.properties import asking, brinks, probe
 from margincall.audit.properties.asking import Asked, reason_of
 from margincall.audit.world import MARKETS
 from margincall.chain.embedded import ZERO as NOBODY
 from margincall.model import accounts
-from margincall.model.arithmetic import MAX_MARKET, MAX_PRICE, NOTIONAL_SCALE, PPM
-from margincall.model.markets import check_cover, check_ramp, check_terms
+from margincall.model.arithmetic import MAX_MARKET, MAX_PRICE, NOTIONAL_SCALE, PPM, RATE_SCALE
+from margincall.model.margin import initial_up, maintenance_up
+from margincall.model.markets import Tier, check_cover, check_ramp, check_terms
+from margincall.model.slices import QUANTA
 from margincall.protocol.deploy import LIQUIDATION_DOOR, SOURCE_DOOR, TRADE_DOOR, fees_tuple
 from margincall.protocol.orders import Report
 
@@ -31,11 +34,14 @@ def i_14_bounds(machine: Machine, draw) -> None:
         _reports(machine)
         _orders(machine)
         _rights(machine)
+        if machine.setting.options:
+            _debt(machine)
     for part in (brinks.interest, brinks.brinks):
         probe.apart(machine, "I-14", part)
     for market, known in machine.twin.markets.items():
         for least in (known.terms.min_notional | 1, known.mark):
             probe.apart(machine, "I-14", _large_fees, market, least)
+        probe.apart(machine, "I-14", _remainders, market)
 
 
 def _constructors(machine: Machine) -> None:
@@ -91,6 +97,9 @@ def _of_users(machine: Machine) -> Iterator[Asked]:
     ]
     for amount in (0, MAX_MONEY_MOVED):
         asked.append((protocol.modes, ("move_margin", root, vault, amount), "margin: bad amount"))
+    for quanta in (0, QUANTA + 1):
+        call = ("liquidate", world.roots[0], root, quanta)
+        asked.append((protocol.liquidation, call, "liquidation: bad quanta"))
     for place in ((0, 0, 0), (2**32, 0, 0), (1, 2**32, 0), (1, 0, MAX_MONEY_MOVED)):
         asked.append((protocol.modes, ("switch_to_isolated", root, *place), "switch: bad vault"))
     if machine.setting.options:
@@ -208,6 +217,31 @@ def _large_fees(machine: Machine, market: int, least: int) -> bool:
     return True
 
 
+def _remainders(machine: Machine, market: int) -> bool:
+    """Margin that is one part in RATE_SCALE more than whole units of money, none, or one less."""
+    known = machine.twin.markets[market]
+    first = known.terms.tiers[0]
+    rates = [rate // 10 * 10 + 11 for rate in (first.imf, first.mmf)]  # neither even nor of five
+    terms = known.terms._replace(tiers=(Tier(0, *rates),))
+    if reason_of(check_terms, terms) or reason_of(check_ramp, known.terms, terms):
+        return False
+    call = ("set_terms", market, fees_tuple(terms), list(terms.tiers))
+    asking.by_owner(machine, (machine.protocol.markets, call))
+    known.set_terms(terms)
+    probe.open_doors(machine)
+    probe.quiet_prices(machine)
+    marks = {one: machine.twin.markets[one].mark for one in MARKETS}
+    marks[market] += 1 - marks[market] % 10
+    probe.must(machine, "I-14", prices.report(machine, marks, known.rules.interval))
+    for rate, more in product(rates, (1, -1, 0)):
+        size = more * pow(marks[market] * rate, -1, RATE_SCALE) % RATE_SCALE or RATE_SCALE
+        wanted = initial_up(known, size * known.mark), maintenance_up(known, size * known.mark)
+        for sign in (1, -1):
+            seen = probe.engine_margin(machine.protocol.markets, 0, ((market, sign * size, 0),))
+            machine.need("I-14", seen[1:3] == wanted, lambda n=size, s=seen, w=wanted: (n, s, w))
+    return True
+
+
 def _orders(machine: Machine) -> None:
     """A fee at its greatest and one below, margin that no account has, or for no vault."""
     maker, taker = probe.newcomer(machine, probe.MAKER), probe.newcomer(machine, probe.MAKER, 1)
@@ -243,3 +277,23 @@ def _rights(machine: Machine) -> None:
     for target, call, wanted in calls:
         refused = asking.refusal(machine, target.send, other, *call)
         machine.need("I-14", refused == wanted, lambda c=call, s=refused, w=wanted: (c, s, w))
+    access.send(owner, "set_delegate", other, 2, 2**40 - 1)  # to move margin
+    refused = asking.refusal(machine, protocol.modes.send, other, *move)
+    machine.need("I-14", refused == "margin: vault has no position", lambda: refused)
+    if machine.setting.options:  # with no money, nothing is asked
+        probe.must(machine, "I-14", options.to_mode(machine, world.newcomers[2], accounts.PORTFOLIO))
+
+
+def _debt(machine: Machine) -> None:
+    """What options could not pay is a debt of insurance's: what is paid in goes into it first."""
+    world, house = machine.world, machine.world.house
+    root, payer = world.newcomers[2], world.actors[0].address
+    door = world.owner(root).address
+    asking.by_owner(machine, (machine.protocol.access, ("set_door", door, SOURCE_DOOR)))
+    fund, owed = machine.twin.insurance[0], machine.twin.deficit.get(0, 0) + 1_000
+    house.send(door, "post_book", root, [], False, -(fund + 1_000), 0)
+    for paid in (1, owed):
+        house.send(payer, "fund_insurance", 0, paid * world.scale)
+        owed, fund = max(owed - paid, 0), max(paid - owed, 0)
+        seen = house.call("deficits", 0), house.call("pools", 0) & (2**128 - 1)
+        machine.need("I-14", seen == (owed, fund), lambda s=seen, w=(owed, fund): (s, w))

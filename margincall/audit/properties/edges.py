@@ -76,6 +76,8 @@ def i_14_edges(machine: Machine, draw) -> None:
     for apart in (_gone, _replaced, _many, _bounded):
         with probe.undone(machine, "I-14"):
             apart(machine)
+    with probe.undone(machine, "I-14"):
+        _odd_rates(machine, own)
     for mode in (accounts.CROSS, accounts.PORTFOLIO):
         for wide in (False, True):
             probe.apart(machine, "I-14", brinks.backed, mode, wide)
@@ -349,6 +351,24 @@ def _odd(terms: Terms) -> Terms:
     odd = 10**6 - 1  # of money: what tiers ask where they meet differs by their rounding
     tiers = tuple(Tier(tier.lower and tier.lower + odd, tier.imf | 1, tier.mmf | 1) for tier in terms.tiers)
     return terms._replace(tiers=tiers, band=terms.band | 1, min_notional=terms.min_notional | 1)
+
+
+def _odd_rates(machine: Machine, own: RandomDraw) -> None:
+    """Options sold in numbers of which the last digit of each rate tells."""
+    standard, known = machine.protocol.standard, machine.twin.options.standard
+    for market in MARKETS:
+        known[market] = known[market]._replace(
+            **{name: rate | 1 for name, rate in known[market]._asdict().items()}
+        )
+        asking.by_owner(machine, (standard, ("set_terms", market, tuple(known[market]))))
+    probe.quiet_prices(machine)
+    for market, expiry in product(MARKETS, machine.world.series.live(machine.chain.timestamp + 1)):
+        if isinstance(answer(machine.twin.options.usable, market, expiry, machine.chain.timestamp), str):
+            continue
+        code = log_code(machine.twin.markets[market].mark)
+        for far, flag in product((-400_000, 0, 20_000, 400_000), (0, PUT_FLAG)):
+            words = pack([Segment(market, expiry, lanes=[[(code + far) | flag, -own.integer(10**7, 10**8)]])])
+            drawn.judged(machine, accounts.CROSS, 0, (), words)
 
 
 def _bounded(machine: Machine) -> None:
