@@ -21,6 +21,8 @@ from margincall.protocol.deploy import LIQUIDATION_DOOR, SOURCE_DOOR, TRADE_DOOR
 from margincall.protocol.orders import Report
 
 MAX_MONEY_MOVED = 2**96  # exclusive
+STAKE = 10**9
+"""Money enough for the smallest position."""
 
 
 def i_14_bounds(machine: Machine, draw) -> None:
@@ -102,6 +104,8 @@ def _of_users(machine: Machine) -> Iterator[Asked]:
         asked.append((protocol.liquidation, call, "liquidation: bad quanta"))
     for place in ((0, 0, 0), (2**32, 0, 0), (1, 2**32, 0), (1, 0, MAX_MONEY_MOVED)):
         asked.append((protocol.modes, ("switch_to_isolated", root, *place), "switch: bad vault"))
+    for call in (("switch_to_isolated", vault, 1, 7, 0), ("switch_mode", vault, accounts.PORTFOLIO)):
+        asked.append((protocol.modes, call, "switch: not a root account"))
     if machine.setting.options:
         spot = protocol.collateral
         most = (2**55 - 1) * machine.world.series.collateral.listings[1].scale
@@ -109,6 +113,7 @@ def _of_users(machine: Machine) -> Iterator[Asked]:
             asked.append((spot, ("withdraw", root, 1, 1, receiver), "collateral: bad receiver"))
         for amount in (0, most + 1):
             asked.append((spot, ("withdraw", root, 1, amount, owner), "collateral: bad amount"))
+        asked.append((spot, ("withdraw", root, 1, most, owner), "book: spot below zero"))
     for target, call, refused in asked:
         yield Asked(target, call, refused, sender=owner)
 
@@ -255,6 +260,9 @@ def _orders(machine: Machine) -> None:
                 pair = [makes, takes]
                 pair[i] = pair[i]._replace(max_fee=most)
                 probe.settle(machine, pair)
+        # A vault whose market is this one in its lower bits alone.
+        alias = accounts.vault(taker, 2**31 + market)
+        probe.settle(machine, (makes, takes._replace(account=alias, margin=STAKE)))
     for account, margin in ((taker, 1), (accounts.vault(taker, market), MAX_MONEY_MOVED)):
         made = book.make(makes), book.make(takes._replace(account=account, margin=margin))
         fill = (made[0].order, made[1].order, lots, made[0].signature, made[1].signature)

@@ -128,7 +128,7 @@ def _pay_up_to(machine: Machine, account: int, equity: int) -> bool:
 
 def backed(machine: Machine, mode: int, wide: bool) -> bool:
     """A perp behind which spot stands: liquidated in part, and at equity below its penalty whole. wide: with
-    spot of another underlying and an option."""
+    spot of another underlying and an option of which each slice takes a part."""
     if machine.setting.envelope:
         return False
     probe.open_doors(machine)
@@ -149,15 +149,17 @@ def backed(machine: Machine, mode: int, wide: bool) -> bool:
             return False
         machine.do(options.spot_in(machine, owner, victim, 2, held * listings[2].scale))
         price = options.fair(machine, option, machine.chain.timestamp + 1)
-        probe.settle(machine, probe.orders(maker, victim, option.id, CONTRACT, price))
+        probe.settle(machine, probe.orders(maker, victim, option.id, 100 * CONTRACT, price))
     lots = STAKE * USD * 8 // 10 * PPM // known.terms.tiers[0].imf * NOTIONAL_SCALE // mark
+    lots = min(lots, machine.protocol.lens.call("max_trade", victim, 1, True, mark))
     probe.settle(machine, probe.orders(maker, victim, 1, lots, mark))
     machine.do(options.spot_out(machine, owner, victim, 1, held * scale))
+    taken = 0
     for _ in range(FALLS):
         probe.fall(machine, 1)
-        machine.do(trades.take(machine, victim, keeper, PART))
+        taken += machine.do(trades.take(machine, victim, keeper, PART)).ok
     machine.do(trades.take(machine, victim, keeper, QUANTA))
-    return True
+    return taken > 0
 
 
 def largest(machine: Machine, usd: int, buys: bool) -> bool:

@@ -11,10 +11,10 @@ from margincall.audit.draw import RandomDraw
 from margincall.audit.machine import Machine
 from margincall.audit.operations import expiries, prices
 from margincall.audit.optionmirror import dial_word
-from margincall.audit.properties import asking, brinks, drawn, probe
+from margincall.audit.properties import asking, brinks, drawn, probe, shapes
 from margincall.audit.properties.asking import answer
 from margincall.audit.properties.differential import check_shapes, i_14_pricing, level_edge
-from margincall.audit.properties.views import check_explanation, check_observed, check_words
+from margincall.audit.properties.views import check_observed, check_words
 from margincall.audit.world import MARKETS
 from margincall.model import accounts
 from margincall.model.arithmetic import NOTIONAL_SCALE
@@ -35,7 +35,6 @@ from margincall.model.instrument import (
     CONTRACT,
     DAY,
     FUTURE,
-    MAX_CODE,
     PUT,
     SPOT,
     STRIKE_UNIT,
@@ -50,11 +49,6 @@ from margincall.model.surface import VolReport
 from margincall.protocol.deploy import fees_tuple, rules_tuple
 from margincall.protocol.orders import Report
 
-STEPS = (-8, -6, -4, -3, -2, -1, 0, 1, 2, 3, 4, 6, 8)
-"""Moves of the scenarios, in steps of 5 %."""
-STEP = 2**16
-"""Log codes of a step: two of them are portfolio.FADE."""
-
 
 def i_14_edges(machine: Machine, draw) -> None:
     """books at the last position, word, lot and underlying, and at the instants where their rules change"""
@@ -68,7 +62,8 @@ def i_14_edges(machine: Machine, draw) -> None:
     with probe.undone(machine, "I-14"):
         probe.quiet_prices(machine)
         _full(machine)
-        _shapes(machine)
+        shapes.moved(machine)
+        shapes.late(machine)
     with probe.undone(machine, "I-14"):
         _window(machine, own)
     with probe.undone(machine, "I-14"):
@@ -77,7 +72,7 @@ def i_14_edges(machine: Machine, draw) -> None:
         with probe.undone(machine, "I-14"):
             apart(machine)
     with probe.undone(machine, "I-14"):
-        _odd_rates(machine, own)
+        shapes.odd_rates(machine, own)
     for mode in (accounts.CROSS, accounts.PORTFOLIO):
         for wide in (False, True):
             probe.apart(machine, "I-14", brinks.backed, mode, wide)
@@ -161,29 +156,6 @@ def _many_lanes(machine: Machine, series: list[int], count: int) -> list[int]:
 
 def _far(machine: Machine, market: int, i: int) -> int:
     return log_code(machine.twin.markets[market].mark) + (i - 64) * 3_000
-
-
-def _shapes(machine: Machine) -> None:
-    """Butterflies sold and straddles bought, whose worst is any one of the moves, the unmoved among them."""
-    now = machine.chain.timestamp
-    for market, expiry in product(MARKETS, machine.world.series.live(now + 1)[-2:]):
-        if isinstance(answer(machine.twin.options.usable, market, expiry, now), str):
-            continue
-        spot = log_code(machine.twin.markets[market].mark)
-        for steps in STEPS:
-            middle, many = spot + steps * STEP, 10**7
-            lanes = [[middle + i * STEP, (2 if i == 0 else -1) * many] for i in (-1, 0, 1)]
-            _shape(machine, Segment(market, expiry, lanes=lanes))
-        straddle = Segment(market, expiry, -(10**7) * CONTRACT, 0, [[spot, 2 * 10**7]])
-        _shape(machine, straddle)
-
-
-def _shape(machine: Machine, segment: Segment) -> None:
-    if any(not 0 < code <= MAX_CODE for code, _ in segment.lanes):
-        return
-    for mode in (accounts.PORTFOLIO, accounts.CROSS):
-        drawn.judged(machine, mode, 0, (), pack([segment]))
-    check_explanation(machine, 0, (), pack([segment]))
 
 
 def _window(machine: Machine, own: RandomDraw) -> None:
@@ -351,24 +323,6 @@ def _odd(terms: Terms) -> Terms:
     odd = 10**6 - 1  # of money: what tiers ask where they meet differs by their rounding
     tiers = tuple(Tier(tier.lower and tier.lower + odd, tier.imf | 1, tier.mmf | 1) for tier in terms.tiers)
     return terms._replace(tiers=tiers, band=terms.band | 1, min_notional=terms.min_notional | 1)
-
-
-def _odd_rates(machine: Machine, own: RandomDraw) -> None:
-    """Options sold in numbers of which the last digit of each rate tells."""
-    standard, known = machine.protocol.standard, machine.twin.options.standard
-    for market in MARKETS:
-        known[market] = known[market]._replace(
-            **{name: rate | 1 for name, rate in known[market]._asdict().items()}
-        )
-        asking.by_owner(machine, (standard, ("set_terms", market, tuple(known[market]))))
-    probe.quiet_prices(machine)
-    for market, expiry in product(MARKETS, machine.world.series.live(machine.chain.timestamp + 1)):
-        if isinstance(answer(machine.twin.options.usable, market, expiry, machine.chain.timestamp), str):
-            continue
-        code = log_code(machine.twin.markets[market].mark)
-        for far, flag in product((-400_000, 0, 20_000, 400_000), (0, PUT_FLAG)):
-            words = pack([Segment(market, expiry, lanes=[[(code + far) | flag, -own.integer(10**7, 10**8)]])])
-            drawn.judged(machine, accounts.CROSS, 0, (), words)
 
 
 def _bounded(machine: Machine) -> None:
